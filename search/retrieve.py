@@ -1,0 +1,97 @@
+"""Rank the passages of a library for a question: dense and lexical evidence, fused by weight."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from index.encoder import Vectors
+from index.store import Library, Match
+from search.query import Query
+
+CANDIDATES = 200
+"""Segments and passages taken from each side before the two are fused."""
+
+LEXICAL_WEIGHT = 1.4
+"""Weight of the lexical score beside 1 for the dense one."""
+
+_FOUND_AT = 1.0
+"""Standard deviations above the probes at which something in the library bears on a question."""
+
+_K1 = 1.2  # as in FTS5; one term scores k1 + 1 at most
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How near unrelated questions come to a library: cosine, mean and deviation over probes."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A passage by id, its fused score in [0, 1], and what went into it.
+
+    ``cosine`` is that of its best segment, ``lexical`` the share of BM25 in [0, 1].
+    """
+
+    passage_id: int
+    score: float
+    cosine: float
+    lexical: float
+    matches: tuple[Match, ...]
+
+
+def noise(library: Library) -> Noise:
+    """Measure how near the probe questions come to anything in the library."""
+    best = [found[0][1] if found else 0.0 for found in library.nearest(library.probes, 1)]
+    return Noise(float(np.mean(best)), float(np.std(best)))
+
+
+def retrieve(library: Library, query: Query, vector: Vectors, floor: Noise) -> list[Ranked]:
+    """Return the candidate passages, best first, ties in the order of the library.
+
+    The best segment speaks for its passage. Its cosine is rescaled so that 0 is the noise and 1
+    is identity; the lexical score is BM25 as a share of what the question's terms could score
+    at most. Absolute scores rather than z-scores: hit@1 0.78 against 0.73 on the questions of
+    seven reports, with the weight best for each.
+    """
+    dense_ids = [id for id, _ in library.nearest(vector[None], CANDIDATES)[0]]
+    candidates = sorted(
+        {*library.passages_of(dense_ids), *library.lexical_best(query.terms, CANDIDATES)}
+    )
+    lexical = library.lexical(query.terms, among=candidates)
+    most = _most(library, query)
+    ranked = []
+    for id, matches in library.matches(vector, candidates).items():
+        cosine = max(match.cosine for match in matches)
+        dense = (cosine - floor.mean) / (1 - floor.mean)
+        share = lexical.get(id, 0.0) / most
+        fused = (dense + LEXICAL_WEIGHT * share) / (1 + LEXICAL_WEIGHT)
+        ranked.append((fused, Ranked(id, min(max(fused, 0.0), 1.0), cosine, share, tuple(matches))))
+    return [found for _, found in sorted(ranked, key=lambda r: (-r[0], r[1].passage_id))]
+
+
+def bears(ranked: list[Ranked], floor: Noise) -> bool:
+    """Whether anything in the library bears on the question.
+
+    The nearest segment must be nearer than the probes come on average, by one deviation: this
+    keeps 0.99 of the answerable questions of ten reports and refuses 0.94 of CMRC's questions.
+    """
+    nearest = max((found.cosine for found in ranked), default=-1.0)
+    return nearest >= floor.mean + _FOUND_AT * floor.deviation
+
+
+def _most(library: Library, query: Query) -> float:
+    """Return the most that BM25 could give: every term of the question, as often as it counts.
+
+    Inverse document frequency as in FTS5: log((N - n + 0.5) / (n + 0.5)), at least 1e-6.
+    """
+    total = len(library)
+    counts = library.frequencies(query.terms)
+    idf = (
+        max(math.log((total - n + 0.5) / (n + 0.5)), 1e-6)
+        for n in (counts.get(term, 0) for term in query.terms)
+    )
+    return max(sum(idf) * (_K1 + 1), 1e-6)

@@ -1,0 +1,85 @@
+"""What a search returns. Frozen; offsets are half-open and count code points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from index.types import Document, Kind, Passage, Span
+from search.citation import cite
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that bears on the question.
+
+    ``score`` is in [0, 1], higher is nearer: 0 is as near as a question about something else
+    comes, 1 is the passage's own words. ``marks`` are spans in ``text``: first the sentence that
+    matched best, then what answers inside it.
+    """
+
+    passage: Passage
+    score: float
+    marks: tuple[Span, ...]
+
+    @property
+    def text(self) -> str:
+        """The passage in the source's own characters."""
+        return self.passage.text
+
+    @property
+    def citation(self) -> str:
+        """Issuer, title, 发文字号, date, section path and paragraph, ready to quote."""
+        return cite(self.passage)
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        """The headings above the passage, outermost first; empty outside numbered sections."""
+        return self.passage.path
+
+    @property
+    def kind(self) -> Kind:
+        """已完成, 不足, 履职, 计划 or 其他."""
+        return self.passage.kind
+
+    @property
+    def paragraph(self) -> int:
+        """Which paragraph of the document this is, from 1; headings are not counted."""
+        return self.passage.number
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Where the passage stands in ``document.text``."""
+        return self.passage.spans
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether it stands there in one piece; False where a page break was joined."""
+        return len(self.passage.spans) == 1
+
+    @property
+    def document(self) -> Document:
+        """The report it is from."""
+        return self.passage.document
+
+
+@dataclass(frozen=True, slots=True)
+class Results(Sequence[Hit]):
+    """The hits for a question, best first.
+
+    ``found`` is False when nothing in the library bears on the question; the hits are then only
+    the nearest passages and no evidence.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    found: bool
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
