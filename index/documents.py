@@ -37,7 +37,9 @@ _DATE = re.compile(
     r"\s*(?P<month>\d{1,2}|[一二三四五六七八九十]{1,3})\s*月"
     r"\s*(?P<day>\d{1,2}|[一二三四五六七八九十]{1,3})\s*日[）)]?"
 )
-_YEAR = re.compile(r"(?<!\d)(?P<year>(?:19|20)\d\d|[一二][〇○零一二三四五六七八九]{3})\s*年(?P<whole>度)?")
+_YEAR = re.compile(
+    r"(?<!\d)(?P<year>(?:19|20)\d\d|[一二][〇○零一二三四五六七八九]{3})\s*年(?P<whole>度)?"
+)
 _OPENING = re.compile(r"现(?:将|就).{0,40}?报告如下")
 NUMBERED = re.compile(
     r"(?:第[一二三四五六七八九十]{1,3}[章节部编篇]|[一二三四五六七八九十]{1,3}[、．.]"
@@ -71,7 +73,9 @@ def read(path: Path) -> Document:
             why = "这不是一个文件" if path.exists() else "文件不存在"
             raise ReportError(f"不能读取“{path}”：{why}，请检查路径。")
         if path.stat().st_size > MAX_BYTES:
-            raise ReportError(f"不能读取“{path.name}”：文件超过 {MAX_BYTES >> 20} MB，请拆分后再添加。")
+            raise ReportError(
+                f"不能读取“{path.name}”：文件超过 {MAX_BYTES >> 20} MB，请拆分后再添加。"
+            )
         data = path.read_bytes()
     except (OSError, ValueError) as exc:
         raise ReportError(f"不能读取“{path}”：{exc}，请检查路径和权限。") from exc
@@ -150,9 +154,11 @@ def _value(text: str, spans: Sequence[Span]) -> str:
 
 def _is_body(block: Block) -> bool:
     """Whether the head of the document is over: a numbered heading or a sentence."""
-    return bool(NUMBERED.match(block.text)) or (
-        len(block.text) > 20 and block.text[-1] in _SENTENCE_END
-    ) or len(block.text) > 80
+    return (
+        bool(NUMBERED.match(block.text))
+        or (len(block.text) > 20 and block.text[-1] in _SENTENCE_END)
+        or len(block.text) > 80
+    )
 
 
 def _head_fields(lines: Sequence[Block]) -> Iterator[Field]:

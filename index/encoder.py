@@ -71,7 +71,8 @@ class SentenceEncoder:
     def encode_query(self, text: str) -> Vectors:
         """Return float32 [dim], unit length. Thread-safe."""
         with self._lock:
-            return _unit(self._model.encode_query([text]))[0]
+            vectors = _unit(self._model.encode_query([text]))
+        return vectors.reshape(self.dim)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """Return float32 [n, dim], unit length. Thread-safe."""

@@ -8,7 +8,7 @@ import numpy as np
 from platformdirs import user_data_path
 from tqdm import tqdm
 
-from index import store
+from index import changes, vectors
 from index.documents import read
 from index.encoder import Encoder, Vectors, load_encoder
 from index.passages import passages
@@ -37,6 +37,16 @@ def default_folder() -> Path:
     return Path(chosen) if chosen else user_data_path("yiju", appauthor=False) / "library"
 
 
+def ensure_default(folder: Path) -> Encoder | None:
+    """Build the default library from the reports in the package; return the encoder if loaded."""
+    if changes.generation(folder):
+        return None
+    encoder = load_encoder()
+    for file in sorted(DEFAULT_REPORTS.iterdir()):
+        add(file, folder, encoder=encoder)
+    return encoder
+
+
 def open_library(folder: Path | None = None) -> tuple[Library, Encoder]:
     """Open a library with the encoder it was made by; build the default one if it is not there.
 
@@ -44,7 +54,7 @@ def open_library(folder: Path | None = None) -> tuple[Library, Encoder]:
     """
     if folder is None:
         folder = default_folder()
-        encoder = _ensure_default(folder)
+        encoder = ensure_default(folder)
     else:
         encoder = None
     library = Library.open(folder)
@@ -64,19 +74,19 @@ def add(file: Path, folder: Path, *, encoder: Encoder) -> bool:
     if the file cannot be read, the library cannot be written or was made by another encoder.
     """
     added = insert(read(file), folder, encoder=encoder)
-    store.publish(folder)
+    vectors.publish(folder)
     return added
 
 
 def insert(document: Document, folder: Path, *, encoder: Encoder, quiet: bool = False) -> bool:
     """Do the work of ``add``, but leave publishing the index to the caller: once for many."""
-    store.create(folder, encoder, [fold(probe) for probe in PROBES])
-    if store.holds(folder, document.sha256):
+    changes.create(folder, encoder, [fold(probe) for probe in PROBES])
+    if changes.holds(folder, document.sha256):
         return False
     cut = passages(document)
-    vectors = _encode(cut, document, encoder, quiet=quiet)
+    encoded = _encode(cut, document, encoder, quiet=quiet)
     words = [terms(index_text(passage)) for passage in cut]
-    return store.write(folder, document, cut, vectors=vectors, terms=words, encoder=encoder)
+    return changes.write(folder, document, cut, vectors=encoded, terms=words, encoder=encoder)
 
 
 def index_text(passage: Passage, segment: Segment | None = None) -> str:
@@ -109,13 +119,3 @@ def _encode(
             rows.append(encoder.encode_passages(texts[start : start + _BATCH]))
             bar.update(len(rows[-1]))
     return np.concatenate(rows)
-
-
-def _ensure_default(folder: Path) -> Encoder | None:
-    """Build the default library from the reports in the package; return the encoder if loaded."""
-    if store.generation(folder):
-        return None
-    encoder = load_encoder()
-    for file in sorted(DEFAULT_REPORTS.iterdir()):
-        add(file, folder, encoder=encoder)
-    return encoder

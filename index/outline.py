@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from index.documents import NUMBERED, Block, blocks
+from index.documents import Block, blocks
 from index.terms import tidy
 from index.types import Document, Kind, Section
 

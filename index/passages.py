@@ -3,18 +3,20 @@
 A paragraph that a page break cut is joined by choosing spans; no character is rewritten.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
 from index.documents import NUMBERED, Block
 from index.outline import Part, closing_start, outline
+from index.terms import is_blank
 from index.types import Document, Grain, Passage, Role, Section, Segment, Span
 
 MAX_SEGMENT = 256
 """Characters. The default encoder reads 512 tokens, about 700 characters, path included."""
 
 _STOPS = "。！？：…!?:"
-_CLOSERS = "”’」』）)》〉】］]\""
+_CLOSERS = '”’」』）)》〉】］]"'
 _INNER = "，。；、：！？）”’》〉】,;"
 _LIST_ITEM = re.compile(
     r"[一二三四五六七八九十]{1,3}是|第[一二三四五六七八九十]{1,3}[，、]|[①-⑳●○■□◆·•*—-]"
@@ -67,6 +69,8 @@ def _paragraphs(
     for part in parts:
         block = part.block
         begun = bool(spans) and not part.heading and part.section is section
+        # What stands between may be blank, but no line of the head or foot.
+        begun = begun and all(map(is_blank, text[spans[-1][1] : block.start]))
         if begun and _goes_on(_join(text, spans), block):
             start = block.start + _repeats(text[spans[-1][1] - 1], block.text)
             spans.append((start, block.end))
@@ -119,7 +123,7 @@ def _segments(text: str) -> tuple[Segment, ...]:
             "item",
             [
                 window
-                for start, end in zip(bounds, bounds[1:], strict=False)
+                for start, end in itertools.pairwise(bounds)
                 for window in _windows(_sentences(text, start, end))
             ],
         ),

@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from index import store
+from index import changes, vectors
 from index.documents import parse
 from index.encoder import load_encoder
 from index.errors import ReportError
 from index.library import insert
+from index.terminal import Parser
 from index.terms import fold
 from index.types import Passage
 from search.pipeline import Opened, open_once, rank
@@ -35,15 +37,11 @@ _PARAGRAPH_READ = 480  # characters of a paragraph that an encoder of 512 tokens
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and what answers it: any of the quotes; none if the library does not answer.
-
-    ``joined`` quotes are the two sides of a page break.
-    """
+    """A question and what answers it: any of the quotes; none if the library does not answer."""
 
     text: str
     type: str
     quotes: tuple[str, ...]
-    joined: bool
     document: str | None
 
 
@@ -73,19 +71,19 @@ def load_questions(file: Path) -> tuple[Question, ...]:
         ) from exc
 
 
-def _question(row: dict[str, object]) -> Question:
-    quotes = row.get("quotes")
-    if quotes is None and "answers" in row:
-        quotes = [answer["text"] for answer in row["answers"]]  # type: ignore[index,attr-defined]
-    if quotes is None:
+def _question(row: Any) -> Question:
+    """Read a question in any of three forms: ``quotes``, ``answers`` with ``text``, ``quote``."""
+    if "quotes" in row:
+        quotes = row["quotes"]
+    elif "answers" in row:
+        quotes = [answer["text"] for answer in row["answers"]]
+    else:
         quotes = [row["quote"]] if row["quote"] else []
-    document = row.get("passage_id")
     return Question(
         text=str(row["query"]),
-        type=str(row.get("type", "all")),
-        quotes=tuple(_BLANK.sub("", str(quote)) for quote in quotes),  # type: ignore[attr-defined]
-        joined="quotes" in row and not row.get("alternatives"),
-        document=str(document) if document else None,
+        type=str(row.get("type", "未分类")),
+        quotes=tuple(_BLANK.sub("", str(quote)) for quote in quotes),
+        document=row.get("passage_id"),
     )
 
 
@@ -161,11 +159,11 @@ class Evaluation:
         texts = [fold(self._passages[id].text)[:_PARAGRAPH_READ] for id in ids]
         encoder, regions = self._opened.encoder, self._opened.regions
         shown = tqdm(range(0, len(ids), 32), desc="整段编码", disable=not sys.stderr.isatty())
-        vectors = np.concatenate([encoder.encode_passages(texts[i : i + 32]) for i in shown])
+        encoded = np.concatenate([encoder.encode_passages(texts[i : i + 32]) for i in shown])
 
         def ranking(question: Question, _: list[Ranked]) -> Sequence[int]:
             asked = without_regions(normalise(question.text).text, regions)
-            order = np.argsort(-(vectors @ encoder.encode_query(asked)), kind="stable")
+            order = np.argsort(-(encoded @ encoder.encode_query(asked)), kind="stable")
             return [ids[i] for i in order]
 
         return ranking
@@ -186,7 +184,7 @@ def build(passages: Path, folder: Path, *, model: str | None = None) -> None:
     for line in tqdm(lines, desc="建库", unit="篇", disable=not sys.stderr.isatty()):
         row = json.loads(line)
         insert(parse(row["text"].encode(), name=row["id"]), folder, encoder=encoder, quiet=True)
-    store.publish(folder)
+    vectors.publish(folder)
 
 
 @contextmanager
@@ -195,7 +193,7 @@ def _library(arguments: argparse.Namespace) -> Iterator[Path | None]:
         folder = arguments.library
         if arguments.passages:
             folder = folder or Path(temporary)
-            if not store.generation(folder):
+            if not changes.generation(folder):
                 build(arguments.passages, folder, model=arguments.model)
         yield folder
 
@@ -210,7 +208,7 @@ def _table(title: str, scores: dict[str, Score]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the scores; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m search.evaluation", description="评测检索")
+    parser = Parser("python -m search.evaluation", "评测检索")
     parser.add_argument("questions", type=Path, help="每行一个问题的 JSONL")
     parser.add_argument("--passages", type=Path, help="每行一篇文本的 JSONL；不给则用资料库")
     parser.add_argument("--library", type=Path, help="资料库文件夹；与 --passages 同用时建在这里")

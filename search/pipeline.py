@@ -4,12 +4,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.changes import generation
 from index.encoder import Encoder
 from index.library import default_folder, open_library
-from index.store import Library, generation
+from index.store import Library
 from search.marks import marks
 from search.query import Query, check_top_k, normalise, without_regions
-from search.retrieve import Noise, Ranked, bears, noise, retrieve
+from search.retrieve import Noise, Ranked, bears, noise, retrieve, term_weights
 from search.types import Hit, Results
 
 
@@ -37,19 +38,21 @@ def search(query: str, *, top_k: int = 5, library: Path | str | None = None) -> 
     asked = normalise(query)
     limit = check_top_k(top_k)
     opened = open_once(library)
-    ranked = rank(asked, opened)
+    weights = term_weights(opened.library, asked)
+    ranked = rank(asked, opened, weights=weights)
     passages = opened.library.passages([found.passage_id for found in ranked[:limit]])
     hits = tuple(
-        Hit(passages[r.passage_id], r.score, marks(passages[r.passage_id].text, r.matches))
-        for r in ranked[:limit]
+        Hit(passage, found.score, marks(passage.text, found.matches, weights, opened.floor.mean))
+        for found, passage in ((found, passages[found.passage_id]) for found in ranked[:limit])
     )
     return Results(query, hits, bears(ranked, opened.floor))
 
 
-def rank(asked: Query, opened: Opened) -> list[Ranked]:
+def rank(asked: Query, opened: Opened, *, weights: dict[str, float] | None = None) -> list[Ranked]:
     """Return every candidate passage for a question, best first."""
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
-    return retrieve(opened.library, asked, vector, opened.floor)
+    known = term_weights(opened.library, asked) if weights is None else weights
+    return retrieve(opened.library, vector, known, opened.floor)
 
 
 def open_once(library: Path | str | None = None) -> Opened:

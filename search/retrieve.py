@@ -1,6 +1,7 @@
 """Rank the passages of a library for a question: dense and lexical evidence, fused by weight."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +50,12 @@ def noise(library: Library) -> Noise:
     return Noise(float(np.mean(best)), float(np.std(best)))
 
 
-def retrieve(library: Library, query: Query, vector: Vectors, floor: Noise) -> list[Ranked]:
+def retrieve(
+    library: Library, vector: Vectors, weights: Mapping[str, float], floor: Noise
+) -> list[Ranked]:
     """Return the candidate passages, best first, ties in the order of the library.
+
+    ``vector`` is the question's, float32 [dim], unit length; ``weights`` are its terms'.
 
     The best segment speaks for its passage. Its cosine is rescaled so that 0 is the noise and 1
     is identity; the lexical score is BM25 as a share of what the question's terms could score
@@ -59,10 +64,10 @@ def retrieve(library: Library, query: Query, vector: Vectors, floor: Noise) -> l
     """
     dense_ids = [id for id, _ in library.nearest(vector[None], CANDIDATES)[0]]
     candidates = sorted(
-        {*library.passages_of(dense_ids), *library.lexical_best(query.terms, CANDIDATES)}
+        {*library.passages_of(dense_ids), *library.lexical_best(list(weights), CANDIDATES)}
     )
-    lexical = library.lexical(query.terms, among=candidates)
-    most = _most(library, query)
+    lexical = library.lexical(list(weights), among=candidates)
+    most = sum(weights.values()) * (_K1 + 1) or 1.0
     ranked = []
     for id, matches in library.matches(vector, candidates).items():
         cosine = max(match.cosine for match in matches)
@@ -83,15 +88,14 @@ def bears(ranked: list[Ranked], floor: Noise) -> bool:
     return nearest >= floor.mean + _FOUND_AT * floor.deviation
 
 
-def _most(library: Library, query: Query) -> float:
-    """Return the most that BM25 could give: every term of the question, as often as it counts.
+def term_weights(library: Library, query: Query) -> dict[str, float]:
+    """Return what each term of a question tells: inverse document frequency as in FTS5.
 
-    Inverse document frequency as in FTS5: log((N - n + 0.5) / (n + 0.5)), at least 1e-6.
+    log((N - n + 0.5) / (n + 0.5)), at least 1e-6, for a term in n of N passages.
     """
     total = len(library)
     counts = library.frequencies(query.terms)
-    idf = (
-        max(math.log((total - n + 0.5) / (n + 0.5)), 1e-6)
-        for n in (counts.get(term, 0) for term in query.terms)
-    )
-    return max(sum(idf) * (_K1 + 1), 1e-6)
+    return {
+        term: max(math.log((total - n + 0.5) / (n + 0.5)), 1e-6)
+        for term, n in ((term, counts.get(term, 0)) for term in query.terms)
+    }

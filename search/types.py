@@ -14,7 +14,7 @@ class Hit:
 
     ``score`` is in [0, 1], higher is nearer: 0 is as near as a question about something else
     comes, 1 is the passage's own words. ``marks`` are spans in ``text``: first the sentence that
-    matched best, then what answers inside it.
+    matched best, then the clauses inside it that may answer.
     """
 
     passage: Passage

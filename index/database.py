@@ -1,0 +1,125 @@
+"""The SQLite file of a library: schema, connections, and what to tell when they fail."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from index.errors import ReportError
+
+FORMAT = 1
+DATABASE = "library.db"
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
+    sha256 TEXT NOT NULL UNIQUE, title TEXT, issuer TEXT, doc_number TEXT, signer TEXT,
+    addressee TEXT, date TEXT, year INTEGER, fields TEXT NOT NULL
+);
+CREATE TABLE sections (
+    id INTEGER PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    path TEXT NOT NULL, kind TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    run_in INTEGER NOT NULL
+);
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    number INTEGER NOT NULL, spans TEXT NOT NULL, role TEXT NOT NULL,
+    section_id INTEGER REFERENCES sections ON DELETE CASCADE
+);
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    passage_id INTEGER NOT NULL REFERENCES passages ON DELETE CASCADE,
+    grain TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, vector BLOB NOT NULL
+);
+CREATE INDEX sections_document ON sections (document_id);
+CREATE INDEX passages_document ON passages (document_id);
+CREATE INDEX segments_passage ON segments (passage_id);
+CREATE VIRTUAL TABLE lexicon USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
+CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab (lexicon, row);
+"""
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that reads."""
+    connection = connect(folder, writing=False)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction, alone: committed at the end, undone by any exception."""
+    connection = connect(folder, writing=True)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """Turn what the storage raises into a sentence for the user."""
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        if "locked" in str(exc) or "busy" in str(exc):
+            raise ReportError(f"资料库“{folder}”正被另一个程序写入，请等它结束后再试。") from exc
+        raise ReportError(
+            f"不能读写资料库“{folder}”：{exc}，请检查磁盘空间和权限，或换一个文件夹。"
+        ) from exc
+    except sqlite3.DatabaseError as exc:
+        raise ReportError(
+            f"资料库文件“{folder / DATABASE}”已损坏（{exc}），请删除该文件夹后重新添加报告。"
+        ) from exc
+    except OSError as exc:
+        raise ReportError(
+            f"不能读写资料库“{folder}”：{exc.strerror or exc}，请检查路径、磁盘空间和权限。"
+        ) from exc
+
+
+def connect(folder: Path, *, writing: bool) -> sqlite3.Connection:
+    """Open the file; a writer that finds another is refused at once."""
+    path = (folder / DATABASE).resolve()
+    # A folder that cannot be written cannot hold the shared memory of a WAL either.
+    mode = "rwc" if writing else "ro" if os.access(folder, os.W_OK) else "ro&immutable=1"
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=0 if writing else 5,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return what the library says of itself; nothing if there is no library in the file yet."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        return {}
+    return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+
+
+def set_facts(connection: sqlite3.Connection, **values: Any) -> None:
+    """Record what the library says of itself."""
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+
+def check_format(folder: Path, connection: sqlite3.Connection) -> None:
+    """Raise ``ReportError`` unless the file is a library of this format."""
+    found = facts(connection).get("format")
+    if found != FORMAT:
+        what = "不是依据的资料库" if found is None else f"是格式 {found}，本程序需要格式 {FORMAT}"
+        raise ReportError(
+            f"文件“{folder / DATABASE}”{what}，请移走它，再用 python -m index add 重新添加报告。"
+        )

@@ -1,0 +1,28 @@
+"""A command line whose own words are Chinese."""
+
+import argparse
+import sys
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` that tells a wrong call in Chinese and exits with 2."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, add_help=False)
+        self._positionals.title = "参数"
+        self._optionals.title = "选项"
+        self.add_argument("-h", "--help", action="help", help="显示这段说明")
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and leave with 2; argparse's own reason is English and stays out."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"参数不对，请看 {self.prog} --help。\n")
+
+    def format_usage(self) -> str:
+        """Return the usage line, headed in Chinese."""
+        return super().format_usage().replace("usage:", "用法：", 1)
+
+    def format_help(self) -> str:
+        """Return the help text, headed in Chinese."""
+        return super().format_help().replace("usage:", "用法：", 1)

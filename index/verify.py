@@ -1,0 +1,36 @@
+"""Check a library: the database, the index against it, every span against its text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from index import vectors
+from index.database import DATABASE, check_format, reading, told
+from index.store import Library
+
+
+def verify(folder: Path) -> list[str]:
+    """Check a library; return what is wrong with it, a Chinese sentence each."""
+    with Library.open(folder) as library:
+        wrong = list(_misplaced(library))
+    with told(folder), reading(folder) as connection:
+        check_format(folder, connection)
+        for (found,) in connection.execute("PRAGMA integrity_check"):
+            if found != "ok":
+                wrong.append(f"{DATABASE} 已损坏：{found}")
+        for table, row, *_ in connection.execute("PRAGMA foreign_key_check"):
+            wrong.append(f"{DATABASE} 里有悬空的引用：{table} 第 {row} 行")
+        wrong.extend(vectors.faults(folder, connection))
+    return wrong
+
+
+def _misplaced(library: Library) -> Iterator[str]:
+    for entry in library.entries():
+        length = len(entry.document.text)
+        title = entry.document.title or entry.document.name
+        passages = library.passages(document=entry.document.sha256).values()
+        for passage in passages:
+            inside = all(0 <= a < b <= length for a, b in passage.spans)
+            if not inside or any(s.end > len(passage.text) for s in passage.segments):
+                yield f"《{title}》第{passage.number}段的位置超出原文"
+        if sorted(p.number for p in passages) != list(range(1, entry.passages + 1)):
+            yield f"《{title}》的段落编号不连续"

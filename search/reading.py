@@ -1,0 +1,24 @@
+"""A whole report in reading order, for whoever wants to look at a passage in its place."""
+
+from index.outline import outline
+from index.types import Document, Passage, Section
+from search.pipeline import Opened
+
+
+def documents(opened: Opened) -> tuple[Document, ...]:
+    """Return the reports of a library in the order they were added."""
+    return tuple(entry.document for entry in opened.library.entries())
+
+
+def reading(opened: Opened, document: Document) -> tuple[Section | Passage, ...]:
+    """Return the headings and passages of a report in the order they stand in it.
+
+    A run-in heading is part of its passage and not listed.
+    """
+    headings = [part.section for part in outline(document) if part.heading and part.section]
+    passages = opened.library.passages(document=document.sha256).values()
+    return tuple(sorted((*headings, *passages), key=_start))
+
+
+def _start(part: Section | Passage) -> int:
+    return part.span[0] if isinstance(part, Section) else part.spans[0][0]

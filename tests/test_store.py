@@ -1,0 +1,207 @@
+"""The library on disk: what it keeps, what it refuses, what it survives."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from index import Library, ReportError, add, passages, read, remove, vectors, verify
+from index.database import DATABASE, writing
+from search import search
+from tests.conftest import REPORT, FakeEncoder
+
+Write = Callable[..., Path]
+OTHER = "洛阳市人民政府关于2021年度工作的报告\n一、成效\n全年受理行政复议案件 41 件，全部办结。\n"
+
+
+def answers(library: Path, question: str = "行政复议受理了多少件") -> list[tuple[str, float]]:
+    return [(hit.text, hit.score) for hit in search(question, library=library)]
+
+
+def test_what_is_read_back_is_what_was_put_in(opened: Library) -> None:
+    document = read(REPORT)
+    assert [entry.document for entry in opened.entries()] == [document]
+    assert tuple(opened.passages(document=document.sha256).values()) == passages(document)
+
+
+def test_opening_a_built_library_encodes_nothing(library: Path, fake: FakeEncoder) -> None:
+    before = fake.encoded
+    Library.open(library).close()
+    assert fake.encoded == before
+
+
+def test_unchanged_bytes_are_added_once_and_not_encoded_again(
+    library: Path, fake: FakeEncoder
+) -> None:
+    before = fake.encoded
+    assert (add(REPORT, library, encoder=fake), fake.encoded) == (False, before)
+
+
+def test_the_faiss_index_is_exact(opened: Library, fake: FakeEncoder) -> None:
+    question = fake.encode_query("行政复议")
+    ids, stored = vectors.rows(opened._connection, fake.dim)
+    exact = sorted(zip(-(stored @ question), ids, strict=True))[:10]
+    found = opened.nearest(question[None], 10)[0]
+    assert [id for id, _ in found] == [id for _, id in exact]
+
+
+def test_more_neighbours_than_there_are_gives_all_and_no_padding(
+    opened: Library, fake: FakeEncoder
+) -> None:
+    found = opened.nearest(fake.encode_query("问")[None], 10**6)[0]
+    assert len({id for id, _ in found if id > 0}) == len(found) == opened._index.ntotal
+
+
+@pytest.mark.parametrize("damage", ["delete", "empty", "truncate", "flip", "swap"])
+def test_a_damaged_faiss_file_is_rebuilt_with_the_same_hits(
+    library: Path, tmp_path: Path, fake: FakeEncoder, write: Write, damage: str
+) -> None:
+    expected = answers(library)
+    file = library / vectors.FILE
+    data = bytearray(file.read_bytes())
+    if damage == "delete":
+        file.unlink()
+    elif damage == "swap":
+        other = tmp_path / "other"
+        add(write(OTHER), other, encoder=fake)
+        file.write_bytes((other / vectors.FILE).read_bytes())
+    else:
+        data[len(data) // 2] ^= 1
+        file.write_bytes({"empty": b"", "truncate": data[:-100], "flip": data}[damage])
+    before = fake.encoded
+    assert verify(library) != []
+    search_again = Library.open(library)
+    found = search_again.nearest(fake.encode_query("行政复议受理了多少件")[None], 5)
+    search_again.close()
+    assert fake.encoded == before + 1
+    vectors.publish(library)
+    assert (verify(library), answers(library)) == ([], expected)
+    assert len(found[0]) == 5
+
+
+@pytest.mark.parametrize("data", [b"not a database at all, but long enough" * 9, b""])
+def test_a_damaged_database_is_refused_by_name(library: Path, data: bytes) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (library / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+    (library / DATABASE).write_bytes(data)
+    with pytest.raises(ReportError, match=r"library\.db"):
+        search("行政复议", library=library)
+
+
+def test_a_missing_library_is_refused_with_what_to_run(tmp_path: Path, fake: FakeEncoder) -> None:
+    with pytest.raises(ReportError, match=r"python -m index .* add"):
+        search("行政复议", library=tmp_path / "none")
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_another_format_is_refused(library: Path, number: int) -> None:
+    with sqlite3.connect(library / DATABASE) as connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (number,))
+    with pytest.raises(ReportError, match=f"格式 {number}，本程序需要格式 1"):
+        Library.open(library)
+
+
+def test_another_encoder_is_refused_and_changes_nothing(library: Path, write: Write) -> None:
+    with pytest.raises(ReportError, match="other"):
+        add(write(OTHER), library, encoder=FakeEncoder("other"))
+    assert verify(library) == []
+    with Library.open(library) as opened:
+        assert len(opened.entries()) == 1
+
+
+def test_a_bad_file_leaves_the_library_as_it_was(
+    library: Path, write: Write, fake: FakeEncoder
+) -> None:
+    expected = answers(library)
+    with pytest.raises(ReportError, match="没有文字"):
+        add(write(b""), library, encoder=fake)
+    assert (verify(library), answers(library)) == ([], expected)
+
+
+def test_a_failure_in_the_middle_of_writing_undoes_it(
+    library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answers(library)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("index.changes.set_facts", fail)
+        with pytest.raises(ReportError, match="No space left"):
+            add(write(OTHER), library, encoder=fake)
+    assert (verify(library), answers(library)) == ([], expected)
+    assert add(write(OTHER), library, encoder=fake)
+    assert verify(library) == []
+
+
+def test_a_failure_before_publishing_loses_nothing(
+    library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("index.vectors.os.fsync", lambda _: (_ for _ in ()).throw(OSError(5, "I/O")))
+        with pytest.raises(ReportError, match="I/O"):
+            add(write(OTHER), library, encoder=fake)
+    assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+
+
+def test_a_reader_keeps_the_generation_it_opened(
+    library: Path, write: Write, fake: FakeEncoder
+) -> None:
+    with Library.open(library) as reader:
+        add(write(OTHER), library, encoder=fake)
+        assert (len(reader.entries()), len(reader)) == (1, 34)
+
+
+def test_search_sees_what_was_added_since(library: Path, write: Write, fake: FakeEncoder) -> None:
+    answers(library)
+    add(write(OTHER), library, encoder=fake)
+    assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+
+
+def test_a_removed_report_is_found_no_more(library: Path, write: Write, fake: FakeEncoder) -> None:
+    add(write(OTHER), library, encoder=fake)
+    assert remove(library, 1).title == "关于郑州市2019年度法治政府建设情况的报告"
+    assert {hit.document.region for hit in search("行政复议", library=library)} == {"洛阳"}
+    assert verify(library) == []
+
+
+def test_an_emptied_library_finds_nothing(library: Path) -> None:
+    remove(library, 1)
+    results = search("行政复议", library=library)
+    assert (len(results), results.found) == (0, False)
+
+
+def test_an_unknown_id_is_refused(library: Path) -> None:
+    with pytest.raises(ReportError, match="编号为 9"):
+        remove(library, 9)
+
+
+def test_a_second_writer_is_told_to_wait(library: Path, write: Write, fake: FakeEncoder) -> None:
+    with (
+        writing(library),
+        pytest.raises(ReportError, match="正被另一个程序写入"),
+    ):
+        add(write(OTHER), library, encoder=fake)
+    assert verify(library) == []
+
+
+def test_verify_tells_vectors_that_differ_from_the_rows(library: Path) -> None:
+    with sqlite3.connect(library / DATABASE) as connection:
+        other = np.zeros(256, np.float32).tobytes()
+        connection.execute("UPDATE segments SET vector = ? WHERE id = 3", (other,))
+    assert verify(library) == ["vectors.faiss 与数据库里的向量不一致"]
+
+
+def test_verify_tells_spans_outside_the_text(library: Path) -> None:
+    with sqlite3.connect(library / DATABASE) as connection:
+        connection.execute("UPDATE passages SET spans = '[[0, 99999]]' WHERE number = 7")
+    assert verify(library) == ["《关于郑州市2019年度法治政府建设情况的报告》第7段的位置超出原文"]
+
+
+def test_the_published_file_is_a_flat_index_of_inner_products(library: Path) -> None:
+    index = faiss.read_index(str(library / vectors.FILE))
+    assert (index.d, index.metric_type) == (256, faiss.METRIC_INNER_PRODUCT)

@@ -1,0 +1,40 @@
+"""Index text: what meets what."""
+
+import pytest
+
+from index.terms import fold, terms, tidy
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("七十七个单位", "77个单位"),
+        ("７７个单位", "77 个单位"),
+        ("最多跑一次", "最多跑1次"),
+        ("七五普法", "75普法"),
+        ("三十万余条", "30 万余条"),
+        ("行政複議", "行政复议"),
+        ("〔2020〕23号", "[2020]23号"),
+        ("（草案）", "(草案)"),
+        ("Law", "law"),
+        ("⼯作", "工作"),
+    ],
+)
+def test_forms_that_mean_the_same_have_the_same_terms(one: str, other: str) -> None:
+    assert terms(one) == terms(other)
+
+
+def test_terms_are_bigrams_numbers_and_words() -> None:
+    assert terms("受理957件，GDP 增长3.5%") == ["受理", "957", "件", "gdp", "增长", "3.5"]
+
+
+def test_a_run_of_numerals_that_is_no_number_stays() -> None:
+    assert terms("千百") == ["千百"]
+
+
+def test_folding_drops_what_shows_nothing() -> None:
+    assert fold("行\u200b政\0复\ud800议") == "行政复议"
+
+
+def test_tidying_drops_blanks_beside_chinese_only() -> None:
+    assert tidy(" 2019 年度 A  B“好 ” ") == "2019年度A B“好”"

@@ -1,0 +1,299 @@
+"""The page: ask a question, read the passages that answer it in their place, copy the citation.
+
+It formats what ``search`` returns and decides nothing. The one door to gradio.
+"""
+
+import html
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported; no call home
+
+import itertools
+
+import gradio as gr
+
+from index.errors import ReportError
+from index.terminal import Parser
+from index.types import Document, Passage, Span
+from search.citation import path_text
+from search.pipeline import Opened, open_once, search
+from search.query import MAX_CHARACTERS
+from search.reading import documents, reading
+from search.types import Hit, Results
+
+PORT = 7860
+EXAMPLES = (
+    "行政复议受理了多少件？",
+    "审批事项办理时限压缩到几个工作日？",
+    "报告承认还存在哪些不足？",
+    "2020年打算怎样加强事中事后监管？",
+    "这份报告是谁签发的？",
+)
+_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+CSS = """
+.gradio-container { max-width: 1400px !important; margin: 0 auto !important; }
+.gradio-container .html-container { padding: 0; }
+.yj-head h1 { margin: 0; font-size: 1.6rem; }
+.yj, .yj-head { --faint: #57534e; } .dark .yj, .dark .yj-head { --faint: #a8a29e; }
+.yj-head p { margin: .2rem 0 0; color: var(--faint); }
+.yj-examples { gap: .4rem !important; } .yj-examples button { flex: none !important; }
+.yj-note { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 4px solid #b45309;
+  background: var(--background-fill-secondary); }
+.yj-card { margin: 0 0 .8rem; padding: .9rem 1rem; cursor: pointer; border-radius: 8px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
+.yj-card.chosen { border-color: #1d4ed8; box-shadow: 0 0 0 1px #1d4ed8; }
+.yj-card:focus-visible, .yj button:focus-visible { outline: 3px solid #1d4ed8; }
+.yj-top { display: flex; flex-wrap: wrap; gap: .5rem; align-items: baseline; font-size: .85rem;
+  color: var(--faint); }
+.yj-rank { font-weight: 700; font-size: 1rem; color: var(--body-text-color); }
+.yj-kind { padding: 0 .5em; border-radius: 4px; border: 1px solid currentColor; white-space: nowrap; }
+.yj-kind.已完成 { color: #166534; } .dark .yj-kind.已完成 { color: #86efac; }
+.yj-kind.计划 { color: #92400e; border-style: dashed; } .dark .yj-kind.计划 { color: #fcd34d; }
+.yj-kind.不足 { color: #b91c1c; } .dark .yj-kind.不足 { color: #fca5a5; }
+.yj-kind.履职 { color: #1e40af; } .dark .yj-kind.履职 { color: #93c5fd; }
+.yj-text { margin: .5rem 0; line-height: 1.8; overflow-wrap: anywhere; white-space: pre-wrap; }
+.yj mark { background: #fef3c7; color: #1c1917; }
+.yj mark b { background: #fcd34d; font-weight: 600; }
+.yj-cite { display: flex; gap: .6rem; align-items: flex-start; padding-top: .5rem;
+  border-top: 1px solid var(--border-color-primary); font-size: .85rem; }
+.yj-cite cite { flex: 1; font-style: normal; overflow-wrap: anywhere; }
+.yj-cite button { flex: none; padding: .15rem .7rem; font-size: .85rem; font-weight: 400; border: 1px solid var(--border-color-primary);
+  border-radius: 4px; background: var(--background-fill-secondary); cursor: pointer; }
+.yj-pane { max-height: calc(100vh - 2rem); overflow-y: auto; padding: 0 1rem; border-radius: 8px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
+.yj-report h2 { font-size: 1.15rem; } .yj-report h3 { font-size: 1.05rem; }
+.yj-report p { display: grid; grid-template-columns: 2.2rem 1fr; line-height: 1.8; margin: .5rem 0;
+  scroll-margin: 1rem; overflow-wrap: anywhere; white-space: pre-wrap; border-radius: 4px; }
+.yj-report p > i { font-style: normal; font-size: .75rem; color: var(--faint); }
+.yj-report p.chosen { background: #eff6ff; box-shadow: 0 0 0 4px #eff6ff; }
+.dark .yj-report p.chosen { background: #1e293b; box-shadow: 0 0 0 4px #1e293b; }
+@media (min-width: 900px) { #yj-report { position: sticky; top: 1rem; } }
+@media (max-width: 899px) { .yj-columns { flex-direction: column !important; }
+  .yj-pane { max-height: 80vh; } }
+"""
+
+HEAD = """
+<script>
+const yiju = {
+  // Show the report of a card, mark its passage there and scroll the pane to it.
+  choose(card, byUser) {
+    const all = (selector) => document.querySelectorAll(selector);
+    all(".yj-card.chosen").forEach((other) => {
+      other.classList.remove("chosen"); other.setAttribute("aria-pressed", "false"); });
+    card.classList.add("chosen"); card.setAttribute("aria-pressed", "true");
+    all(".yj-report p.chosen").forEach((passage) => {
+      passage.classList.remove("chosen");
+      passage.lastElementChild.textContent = passage.lastElementChild.textContent; });
+    all(".yj-report").forEach((report) => {
+      report.hidden = report.dataset.document !== card.dataset.document; });
+    const passage = document.querySelector(
+      `.yj-report:not([hidden]) p[data-number="${card.dataset.number}"]`);
+    if (!passage) return;
+    passage.classList.add("chosen");
+    passage.lastElementChild.innerHTML = card.querySelector(".yj-text").innerHTML;
+    const pane = passage.closest(".yj-pane"), still = matchMedia("(max-width: 899px)").matches;
+    pane.scrollTop += passage.getBoundingClientRect().top - pane.getBoundingClientRect().top - 16;
+    if (byUser && still) pane.scrollIntoView({ block: "start" });
+  },
+  first() { const card = document.querySelector(".yj-card"); if (card) yiju.choose(card, false); },
+  async copy(button) {
+    const text = button.closest(".yj-cite").querySelector("cite").textContent;
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = document.createElement("textarea");  // no clipboard outside https and localhost
+      area.value = text; document.body.append(area); area.select();
+      document.execCommand("copy"); area.remove();
+    }
+    button.textContent = "已复制"; setTimeout(() => { button.textContent = "复制引文"; }, 1500);
+  },
+};
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".yj-copy");
+  if (button) return yiju.copy(button);
+  const card = event.target.closest(".yj-card");
+  if (card && !String(getSelection())) yiju.choose(card, true);
+});
+document.addEventListener("keydown", (event) => {
+  // Enter that confirms a pinyin candidate is not a question.
+  if (event.isComposing) return event.stopImmediatePropagation();
+  if (event.target.matches?.(".yj-card") && ["Enter", " "].includes(event.key)) {
+    event.preventDefault(); yiju.choose(event.target, true);
+  }
+}, true);
+</script>
+"""
+
+
+def page(library: Path | None = None) -> gr.Blocks:
+    """Build the page over a library. Raises ``ReportError`` if it cannot be opened."""
+    opened = open_once(library)
+
+    def ask(question: str) -> tuple[str, str]:
+        try:
+            results = search(question, library=library)
+        except ReportError as exc:
+            return _note(str(exc)), gr.skip()
+        shown = list(dict.fromkeys(hit.document for hit in results))
+        return cards(results), reports(open_once(library), shown)
+
+    blocks: gr.Blocks
+    with gr.Blocks(title="依据：问官方报告") as blocks:
+        gr.HTML(
+            '<header class="yj-head"><h1>依据</h1>'
+            "<p>用中文提问官方报告，得到回答问题的原文和可以引用的出处。</p></header>"
+        )
+        with gr.Row(equal_height=True):
+            question = gr.Textbox(
+                label="问题",
+                placeholder="输入问题",
+                max_length=MAX_CHARACTERS,
+                lines=1,
+                scale=8,
+                autofocus=True,
+                elem_id="yj-question",
+            )
+            button = gr.Button("提问", variant="primary", scale=1, min_width=96)
+        with gr.Row(elem_classes="yj-examples"):
+            examples = [gr.Button(example, size="sm", min_width=1) for example in EXAMPLES]
+        with gr.Row(elem_classes="yj-columns"):
+            with gr.Column(scale=1, min_width=300):
+                found = gr.HTML(_hint(), elem_id="yj-results")
+            with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
+                report = gr.HTML(reports(opened, documents(opened)[:1]))
+        asked = gr.on(
+            [button.click, question.submit],
+            ask,
+            question,
+            [found, report],
+            show_progress="hidden",
+            api_name="search",
+        )
+        asked.then(None, js="() => yiju.first()")
+        for example in examples:
+            filled = example.click(str, example, question, queue=False, api_visibility="private")
+            filled.then(
+                ask, question, [found, report], show_progress="hidden", api_visibility="private"
+            ).then(None, js="() => yiju.first()")
+    return blocks
+
+
+def cards(results: Results) -> str:
+    """Return the hits as HTML, or a plain sentence that nothing was found and the nearest."""
+    note = "" if results.found else _note("报告中没有找到依据。以下段落仅供参考，不能作为依据。")
+    return f'<div class="yj">{note}{"".join(map(_card, range(1, len(results) + 1), results))}</div>'
+
+
+def reports(opened: Opened, shown: Sequence[Document]) -> str:
+    """Return whole reports as HTML, all but the first hidden."""
+    panes = "".join(_report(opened, document, hidden=i > 0) for i, document in enumerate(shown))
+    return f'<div class="yj yj-pane" tabindex="0" role="region" aria-label="报告全文">{panes}</div>'
+
+
+def marked(text: str, marks: Sequence[Span]) -> str:
+    """Return text as HTML with its spans marked, what lies in two of them stronger."""
+    cuts = sorted({0, len(text), *(place for span in marks for place in span)})
+    pieces = []
+    for start, end in itertools.pairwise(cuts):
+        piece = _escape(text[start:end])
+        depth = sum(a <= start and end <= b for a, b in marks)
+        if depth:
+            piece = f"<mark>{f'<b>{piece}</b>' if depth > 1 else piece}</mark>"
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _card(rank: int, hit: Hit) -> str:
+    place = path_text(hit.section) or hit.passage.role
+    joined = "逐字" if hit.verbatim else "跨页拼接"
+    return (
+        f'<article class="yj-card" tabindex="0" role="button" aria-pressed="false"'
+        f' data-document="{hit.document.sha256}" data-number="{hit.paragraph}">'
+        f'<div class="yj-top"><span class="yj-rank">{rank}</span>'
+        f'<span class="yj-kind {hit.kind}">{hit.kind}</span><span>{_escape(place)}</span>'
+        f"<span>{joined}</span><span>相关度 {hit.score:.2f}</span></div>"
+        f'<div class="yj-text">{marked(hit.text, hit.marks)}</div>'
+        f'<div class="yj-cite"><cite>{_escape(hit.citation)}</cite>'
+        '<button type="button" class="yj-copy">复制引文</button></div></article>'
+    )
+
+
+def _report(opened: Opened, document: Document, *, hidden: bool) -> str:
+    lines = [f'<div class="yj-report" data-document="{document.sha256}"{" hidden" * hidden}>']
+    for part in reading(opened, document):
+        if isinstance(part, Passage):
+            lines.append(
+                f'<p data-number="{part.number}"><i>{part.number}</i>'
+                f"<span>{_escape(part.text)}</span></p>"
+            )
+        else:
+            level = min(part.level + 1, 6)
+            lines.append(f"<h{level}>{_escape(part.path[-1])}</h{level}>")
+    return "".join(lines) + "</div>"
+
+
+def _note(sentence: str) -> str:
+    return f'<p class="yj-note" role="status">{_escape(sentence)}</p>'
+
+
+def _hint() -> str:
+    return '<p class="yj">输入问题后按回车，这里会列出回答它的原文段落；旁边是报告全文。</p>'
+
+
+def _escape(text: str) -> str:
+    """Escape for HTML; characters that turn the direction of writing are dropped for display."""
+    return html.escape(_BIDI.sub("", text), quote=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the page until interrupted; return the exit code."""
+    parser = Parser("python ui.py", "打开提问网页")
+    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    parser.add_argument("--port", type=int, default=PORT, metavar="端口", help=f"默认 {PORT}")
+    given = parser.parse_args(arguments)
+    try:
+        print("正在打开资料库……", file=sys.stderr)
+        blocks = page(given.library)
+        blocks.queue(default_concurrency_limit=4)
+        blocks.launch(
+            server_name="127.0.0.1",
+            server_port=given.port,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            run_history=False,
+            footer_links=[],
+            enable_monitoring=False,
+            max_file_size=1,
+            ssr_mode=False,
+            theme=gr.themes.Base(
+                font=[
+                    "system-ui",
+                    "PingFang SC",
+                    "Microsoft YaHei",
+                    "Noto Sans CJK SC",
+                    "sans-serif",
+                ],
+                font_mono=["ui-monospace", "monospace"],
+            ),
+            css=CSS,
+            head=HEAD,
+        )
+    except ReportError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except OSError as exc:
+        print(
+            f"不能在端口 {given.port} 打开网页（{exc}），请用 --port 换一个端口。", file=sys.stderr
+        )
+        return 1
+    print(f"请在浏览器打开 http://127.0.0.1:{given.port} ，按 Ctrl-C 结束。", flush=True)
+    blocks.block_thread()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
