@@ -3,10 +3,12 @@
 It formats what ``search`` returns and decides nothing. The one door to gradio.
 """
 
+import contextlib
 import html
 import os
 import re
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import itertools
 import gradio as gr
 
 from index.errors import ReportError
+from index.library import default_folder, ensure_default
 from index.terminal import Parser
 from index.types import Document, Passage, Span
 from search.citation import path_text
@@ -138,7 +141,7 @@ def page(library: Path | None = None) -> gr.Blocks:
         except ReportError as exc:
             return _note(str(exc)), gr.skip()
         shown = list(dict.fromkeys(hit.document for hit in results))
-        return cards(results), reports(open_once(library), shown)
+        return cards(results), reports(open_once(library), shown) if shown else gr.skip()
 
     blocks: gr.Blocks
     with gr.Blocks(title="依据：问官方报告") as blocks:
@@ -253,9 +256,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("python ui.py", "打开提问网页")
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
     parser.add_argument("--port", type=int, default=PORT, metavar="端口", help=f"默认 {PORT}")
+    parser.add_argument("--model", metavar="模型", help="首次启动用哪个模型建默认资料库")
     given = parser.parse_args(arguments)
     try:
         print("正在打开资料库……", file=sys.stderr)
+        if given.library is None:
+            ensure_default(default_folder(), model=given.model)
         blocks = page(given.library)
         blocks.queue(default_concurrency_limit=4)
         blocks.launch(
@@ -291,7 +297,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     print(f"请在浏览器打开 http://127.0.0.1:{given.port} ，按 Ctrl-C 结束。", flush=True)
-    blocks.block_thread()
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    blocks.close(verbose=False)
     return 0
 
 

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = given.library or default_folder()
     try:
         if given.library is None:
-            ensure_default(folder)
+            ensure_default(folder, model=getattr(given, "model", None))
         return int(given.run(given, folder))
     except ReportError as exc:
         print(exc, file=sys.stderr)

@@ -49,10 +49,11 @@ def create(folder: Path, encoder: Encoder, probes: Sequence[str]) -> None:
 
 def generation(folder: Path) -> int:
     """Return the number of the newest generation, 0 where there is no library yet."""
-    if not (folder / DATABASE).is_file():
-        return 0
-    with told(folder), reading(folder) as connection:
-        return int(facts(connection).get("generation", 0))
+    with told(folder):
+        if not (folder / DATABASE).is_file():
+            return 0
+        with reading(folder) as connection:
+            return int(facts(connection).get("generation", 0))
 
 
 def holds(folder: Path, sha256: str) -> bool:

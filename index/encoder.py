@@ -109,14 +109,22 @@ def load_encoder(model: str | None = None) -> Encoder:
 def _load_public(model: str) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
-    local = Path(model).exists()
-    try:
-        loaded = SentenceTransformer(
+    def load(*, offline: bool) -> SentenceTransformer:
+        return SentenceTransformer(
             model,
-            local_files_only=local,
+            local_files_only=offline,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
+
+    local = Path(model).exists()
+    try:
+        try:
+            loaded = load(offline=True)  # a folder, or what was downloaded before
+        except Exception:  # not there; only a hub name may be asked for
+            if local:
+                raise
+            loaded = load(offline=False)
     except Exception as exc:  # hub, network, file format: every library below raises its own
         raise ReportError(
             f"不能载入模型“{model}”：{_first_line(exc)}。"

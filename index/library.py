@@ -37,11 +37,14 @@ def default_folder() -> Path:
     return Path(chosen) if chosen else user_data_path("yiju", appauthor=False) / "library"
 
 
-def ensure_default(folder: Path) -> Encoder | None:
-    """Build the default library from the reports in the package; return the encoder if loaded."""
+def ensure_default(folder: Path, *, model: str | None = None) -> Encoder | None:
+    """Build the default library of the reports in the package, if it is not there.
+
+    Returns the encoder if one was loaded for that. Raises ``ReportError`` if it cannot be built.
+    """
     if changes.generation(folder):
         return None
-    encoder = load_encoder()
+    encoder = load_encoder(model)
     for file in sorted(DEFAULT_REPORTS.iterdir()):
         add(file, folder, encoder=encoder)
     return encoder

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -41,6 +42,7 @@ class Library:
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self.folder = folder
         self._connection = connection
+        weakref.finalize(self, connection.close)  # a library that search replaces is not closed
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
         self._facts = facts(connection)
@@ -51,11 +53,11 @@ class Library:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open a library. Raises ``ReportError`` if it is missing, damaged or of another format."""
-        if not (folder / DATABASE).is_file():
-            raise ReportError(
-                f"没有找到资料库“{folder}”，请先运行 python -m index --library 文件夹 add 文件。"
-            )
         with told(folder):
+            if not (folder / DATABASE).is_file():
+                raise ReportError(
+                    f"没有找到资料库“{folder}”，请先运行 python -m index --library 文件夹 add 文件。"
+                )
             connection = connect(folder, writing=False)
             try:
                 connection.execute("BEGIN")  # one snapshot for all that is read from here on

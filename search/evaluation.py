@@ -179,11 +179,16 @@ def _by(ranked: list[Ranked], value: Callable[[Ranked], float]) -> Sequence[int]
 
 def build(passages: Path, folder: Path, *, model: str | None = None) -> None:
     """Make a library of a JSON Lines file of texts, each a document named by its id."""
+    try:
+        rows = [json.loads(line) for line in passages.read_text("utf-8").splitlines()]
+        documents = [parse(row["text"].encode(), name=row["id"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ReportError(
+            f"不能读取文本集“{passages}”：{exc!r}，请检查它是否为每行一篇的 JSONL。"
+        ) from exc
     encoder = load_encoder(model)
-    lines = passages.read_text("utf-8").splitlines()
-    for line in tqdm(lines, desc="建库", unit="篇", disable=not sys.stderr.isatty()):
-        row = json.loads(line)
-        insert(parse(row["text"].encode(), name=row["id"]), folder, encoder=encoder, quiet=True)
+    for document in tqdm(documents, desc="建库", unit="篇", disable=not sys.stderr.isatty()):
+        insert(document, folder, encoder=encoder, quiet=True)
     vectors.publish(folder)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from index.changes import generation
 from index.encoder import Encoder
+from index.errors import ReportError
 from index.library import default_folder, open_library
 from index.store import Library
 from search.marks import marks
@@ -57,6 +58,10 @@ def rank(asked: Query, opened: Opened, *, weights: dict[str, float] | None = Non
 
 def open_once(library: Path | str | None = None) -> Opened:
     """Return a library opened at its newest generation, and its encoder."""
+    if not isinstance(library, str | Path | None):
+        raise ReportError(
+            f"资料库应当是一个文件夹的路径，收到的是 {type(library).__name__}，请给出路径或留空。"
+        )
     folder = default_folder() if library is None else Path(library)
     with _opening:
         known = _opened.get(folder)

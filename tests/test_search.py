@@ -129,6 +129,12 @@ def test_what_is_no_question_is_refused(library: Path, question: object) -> None
         search(question, library=library)  # type: ignore[arg-type]
 
 
+def test_a_library_that_is_no_path_is_refused(tmp_path: Path) -> None:
+    for library in (5, ["a"], tmp_path / ("长" * 300), "a\0b"):
+        with pytest.raises(ReportError, match="资料库"):
+            search("行政复议", library=library)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("top_k", [0, -1, 10**9, 1.5, "5", None, True, float("nan")])
 def test_an_impossible_number_of_hits_is_refused(library: Path, top_k: object) -> None:
     with pytest.raises(ReportError, match="1 到 1000"):
