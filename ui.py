@@ -120,13 +120,15 @@ document.addEventListener("click", (event) => {
   const card = event.target.closest(".yj-card");
   if (card && !String(getSelection())) yiju.choose(card, true);
 });
+// Enter that confirms a pinyin candidate is not a question.
+["keydown", "keypress"].forEach((kind) => document.addEventListener(kind, (event) => {
+  if (event.isComposing) event.stopImmediatePropagation();
+}, true));
 document.addEventListener("keydown", (event) => {
-  // Enter that confirms a pinyin candidate is not a question.
-  if (event.isComposing) return event.stopImmediatePropagation();
   if (event.target.matches?.(".yj-card") && ["Enter", " "].includes(event.key)) {
     event.preventDefault(); yiju.choose(event.target, true);
   }
-}, true);
+});
 </script>
 """
 

@@ -167,10 +167,13 @@ def test_a_bad_question_gets_its_sentence(page: Page) -> None:
 def test_confirming_a_candidate_with_enter_asks_nothing(page: Page) -> None:
     box = page.locator("#yj-question textarea, #yj-question input")
     box.fill("行政复议")
-    box.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True})
+    enter = {"key": "Enter", "bubbles": True, "cancelable": True}
+    for kind in ("keydown", "keypress"):
+        box.dispatch_event(kind, {**enter, "isComposing": True})
     page.wait_for_timeout(500)
     assert page.locator(".yj-card").count() == 0
-    box.dispatch_event("keydown", {"key": "Enter", "isComposing": False, "bubbles": True})
+    for kind in ("keydown", "keypress"):
+        box.dispatch_event(kind, {**enter, "isComposing": False})
     expect(page.locator(".yj-card")).to_have_count(5)
 
 
