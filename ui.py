@@ -23,12 +23,13 @@ from index.library import default_folder, ensure_default
 from index.terminal import Parser
 from index.types import Document, Passage, Span
 from search.citation import path_text
-from search.pipeline import Opened, open_once, search
-from search.query import MAX_CHARACTERS
+from search.pipeline import Opened, answer, open_once
+from search.query import MAX_CHARACTERS, normalise
 from search.reading import documents, reading
 from search.types import Hit, Results
 
 PORT = 7860
+TOP_K = 5
 EXAMPLES = (
     "行政复议受理了多少件？",
     "审批事项办理时限压缩到几个工作日？",
@@ -36,14 +37,15 @@ EXAMPLES = (
     "2020年打算怎样加强事中事后监管？",
     "这份报告是谁签发的？",
 )
-_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 CSS = """
-.gradio-container { max-width: 1400px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1400px !important; margin: 0 auto !important;
+  overflow: visible !important; }
 .gradio-container .html-container { padding: 0; }
 .yj-head h1 { margin: 0; font-size: 1.6rem; }
 .yj, .yj-head { --faint: #57534e; } .dark .yj, .dark .yj-head { --faint: #a8a29e; }
-.yj-head p { margin: .2rem 0 0; color: var(--faint); }
+.yj-head p { margin: .2rem 0 0; color: var(--faint) !important; }
 .yj-examples { gap: .4rem !important; } .yj-examples button { flex: none !important; }
 .yj-note { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 4px solid #b45309;
   background: var(--background-fill-secondary); }
@@ -61,7 +63,7 @@ CSS = """
 .yj-kind.履职 { color: #1e40af; } .dark .yj-kind.履职 { color: #93c5fd; }
 .yj-text { margin: .5rem 0; line-height: 1.8; overflow-wrap: anywhere; white-space: pre-wrap; }
 .yj mark { background: #fef3c7; color: #1c1917; }
-.yj mark b { background: #fcd34d; font-weight: 600; }
+.yj mark b { background: #fcd34d; color: #1c1917 !important; font-weight: 600; }
 .yj-cite { display: flex; gap: .6rem; align-items: flex-start; padding-top: .5rem;
   border-top: 1px solid var(--border-color-primary); font-size: .85rem; }
 .yj-cite cite { flex: 1; font-style: normal; overflow-wrap: anywhere; }
@@ -80,19 +82,24 @@ CSS = """
   .yj-pane { max-height: 80vh; } }
 """
 
-HEAD = """
+SCRIPT = """
 <script>
+document.documentElement.lang = "zh-CN";
 const yiju = {
-  // Show the report of a card, mark its passage there and scroll the pane to it.
-  choose(card, byUser) {
+  // Take back what choose() marked.
+  clear() {
     const all = (selector) => document.querySelectorAll(selector);
-    all(".yj-card.chosen").forEach((other) => {
-      other.classList.remove("chosen"); other.setAttribute("aria-pressed", "false"); });
-    card.classList.add("chosen"); card.setAttribute("aria-pressed", "true");
+    all(".yj-card.chosen").forEach((card) => {
+      card.classList.remove("chosen"); card.setAttribute("aria-pressed", "false"); });
     all(".yj-report p.chosen").forEach((passage) => {
       passage.classList.remove("chosen");
       passage.lastElementChild.textContent = passage.lastElementChild.textContent; });
-    all(".yj-report").forEach((report) => {
+  },
+  // Show the report of a card, mark its passage there and scroll the pane to it.
+  choose(card, byUser) {
+    yiju.clear();
+    card.classList.add("chosen"); card.setAttribute("aria-pressed", "true");
+    document.querySelectorAll(".yj-report").forEach((report) => {
       report.hidden = report.dataset.document !== card.dataset.document; });
     const passage = document.querySelector(
       `.yj-report:not([hidden]) p[data-number="${card.dataset.number}"]`);
@@ -103,7 +110,10 @@ const yiju = {
     pane.scrollTop += passage.getBoundingClientRect().top - pane.getBoundingClientRect().top - 16;
     if (byUser && still) pane.scrollIntoView({ block: "start" });
   },
-  first() { const card = document.querySelector(".yj-card"); if (card) yiju.choose(card, false); },
+  first() {
+    const card = document.querySelector(".yj-card");
+    if (card) yiju.choose(card, false); else yiju.clear();
+  },
   async copy(button) {
     const text = button.closest(".yj-cite").querySelector("cite").textContent;
     try { await navigator.clipboard.writeText(text); } catch {
@@ -122,7 +132,7 @@ document.addEventListener("click", (event) => {
 });
 // Enter that confirms a pinyin candidate is not a question.
 ["keydown", "keypress"].forEach((kind) => document.addEventListener(kind, (event) => {
-  if (event.isComposing) event.stopImmediatePropagation();
+  if (event.isComposing || event.keyCode === 229) event.stopImmediatePropagation();
 }, true));
 document.addEventListener("keydown", (event) => {
   if (event.target.matches?.(".yj-card") && ["Enter", " "].includes(event.key)) {
@@ -135,15 +145,16 @@ document.addEventListener("keydown", (event) => {
 
 def page(library: Path | None = None) -> gr.Blocks:
     """Build the page over a library. Raises ``ReportError`` if it cannot be opened."""
-    opened = open_once(library)
+    first = open_once(library)
 
     def ask(question: str) -> tuple[str, str]:
         try:
-            results = search(question, library=library)
+            opened = open_once(library)
+            results = answer(normalise(question), opened, top_k=TOP_K)
         except ReportError as exc:
             return _note(str(exc)), gr.skip()
         shown = list(dict.fromkeys(hit.document for hit in results))
-        return cards(results), reports(open_once(library), shown) if shown else gr.skip()
+        return cards(results), reports(opened, shown) if shown else gr.skip()
 
     blocks: gr.Blocks
     with gr.Blocks(title="依据：问官方报告") as blocks:
@@ -168,7 +179,7 @@ def page(library: Path | None = None) -> gr.Blocks:
             with gr.Column(scale=1, min_width=300):
                 found = gr.HTML(_hint(), elem_id="yj-results")
             with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
-                report = gr.HTML(reports(opened, documents(opened)[:1]))
+                report = gr.HTML(reports(first, documents(first)[:1]))
         asked = gr.on(
             [button.click, question.submit],
             ask,
@@ -188,7 +199,8 @@ def page(library: Path | None = None) -> gr.Blocks:
 
 def cards(results: Results) -> str:
     """Return the hits as HTML, or a plain sentence that nothing was found and the nearest."""
-    note = "" if results.found else _note("报告中没有找到依据。以下段落仅供参考，不能作为依据。")
+    nearest = "以下段落仅供参考，不能作为依据。" if results else ""
+    note = "" if results.found else _note(f"报告中没有找到依据。{nearest}")
     return f'<div class="yj">{note}{"".join(map(_card, range(1, len(results) + 1), results))}</div>'
 
 
@@ -261,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", metavar="模型", help="首次启动用哪个模型建默认资料库")
     given = parser.parse_args(arguments)
     try:
+        if not 0 < given.port < 65536:
+            raise ReportError(f"端口应当在 1 到 65535 之间，收到的是 {given.port}，请换一个。")
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
             ensure_default(default_folder(), model=given.model)
@@ -287,15 +301,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ],
                 font_mono=["ui-monospace", "monospace"],
             ),
-            css=CSS,
-            head=HEAD,
+            head=f"<style>{CSS}</style>{SCRIPT}",  # css= would put the dark rules out of reach
         )
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
-    except OSError as exc:
+    except OSError:
         print(
-            f"不能在端口 {given.port} 打开网页（{exc}），请用 --port 换一个端口。", file=sys.stderr
+            f"不能在端口 {given.port} 打开网页：端口已被占用，请用 --port 换一个。", file=sys.stderr
         )
         return 1
     print(f"请在浏览器打开 http://127.0.0.1:{given.port} ，按 Ctrl-C 结束。", flush=True)

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from index.changes import generation, remove
+from index.changes import remove, version
+from index.documents import read
 from index.encoder import load_encoder
 from index.errors import ReportError
-from index.library import add, default_folder, ensure_default
+from index.library import default_folder, ensure_default, insert, publish
 from index.store import Library
 from index.terminal import Parser
 from index.verify import verify
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("已中断，资料库完好，已添加的报告仍在。", file=sys.stderr)
+        return 130
 
 
 def _add(given: argparse.Namespace, folder: Path) -> int:
@@ -32,10 +36,13 @@ def _add(given: argparse.Namespace, folder: Path) -> int:
     refused = 0
     for file in given.files:
         try:
-            print(f"{'已添加' if add(file, folder, encoder=encoder) else '已在库中'}：{file}")
+            added = insert(read(file), folder, encoder=encoder)
+            print(f"{'已添加' if added else '已在库中'}：{file}")
         except ReportError as exc:
             refused += 1
             print(exc, file=sys.stderr)
+    if refused < len(given.files):
+        publish(folder)
     return 1 if refused else 0
 
 
@@ -51,6 +58,7 @@ def _list(_: argparse.Namespace, folder: Path) -> int:
 
 def _remove(given: argparse.Namespace, folder: Path) -> int:
     document = remove(folder, given.id)
+    publish(folder)
     print(f"已移除：{document.title or document.name}")
     return 0
 
@@ -66,7 +74,7 @@ def _verify(_: argparse.Namespace, folder: Path) -> int:
 
 def _encoder_of(folder: Path) -> str | None:
     """Return the model that an existing library was made by."""
-    if not generation(folder):
+    if not version(folder):
         return None
     with Library.open(folder) as library:
         return library.encoder_name

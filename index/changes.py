@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import asdict
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,22 @@ from index.database import (
 )
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.store import Library, check_encoder
+from index.store import Library, check_encoder, text_sha256
 from index.types import Document, Passage, Section
-from index.vectors import publish
 
 
 def create(folder: Path, encoder: Encoder, probes: Sequence[str]) -> None:
-    """Make an empty library for the vectors of this encoder, if there is none in the folder."""
+    """Make an empty library for the vectors of this encoder, if there is none in the folder.
+
+    Raises ``ReportError`` if there is one of another format or encoder.
+    """
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with writing(folder) as connection:
-            if facts(connection):
-                return
+            known = facts(connection)
+            if known:
+                check_format(folder, connection)
+                return check_encoder(folder, known, encoder)
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
             set_facts(
@@ -43,17 +47,19 @@ def create(folder: Path, encoder: Encoder, probes: Sequence[str]) -> None:
                 fingerprint=encoder.fingerprint,
                 dim=encoder.dim,
                 generation=0,
+                library=uuid.uuid4().hex,
                 probes=np.stack([encoder.encode_query(probe) for probe in probes]).tobytes(),
             )
 
 
-def generation(folder: Path) -> int:
-    """Return the number of the newest generation, 0 where there is no library yet."""
+def version(folder: Path) -> str | None:
+    """Return what tells one state of one library from every other; None where nothing is yet."""
     with told(folder):
         if not (folder / DATABASE).is_file():
-            return 0
+            return None
         with reading(folder) as connection:
-            return int(facts(connection).get("generation", 0))
+            known = facts(connection)
+    return f"{known['library']}:{known['generation']}" if known.get("generation") else None
 
 
 def holds(folder: Path, sha256: str) -> bool:
@@ -68,13 +74,15 @@ def write(
     document: Document,
     passages: Sequence[Passage],
     *,
+    headings: Sequence[Section],
     vectors: Vectors,
     terms: Sequence[Sequence[str]],
     encoder: Encoder,
 ) -> bool:
     """Add a document in one transaction; return False if its bytes are there already.
 
-    ``vectors`` float32 [segments of all passages in order, dim], ``terms`` a list per passage.
+    ``headings`` are all sections in order, ``vectors`` float32 [segments of all passages in order,
+    dim], ``terms`` a list per passage.
     """
     with told(folder), writing(folder) as connection:
         check_format(folder, connection)
@@ -83,7 +91,12 @@ def write(
         same = connection.execute("SELECT 1 FROM documents WHERE sha256 = ?", (document.sha256,))
         if same.fetchone():
             return False
-        _insert(connection, document, passages, vectors, terms)
+        id = _insert_document(connection, document)
+        sections = {section: _insert_section(connection, id, section) for section in headings}
+        rows = iter(vectors)
+        for passage, words in zip(passages, terms, strict=True):
+            section = sections[passage.section] if passage.section else None
+            _insert_passage(connection, id, section, passage, words, rows)
         set_facts(connection, generation=int(known["generation"]) + 1)
     return True
 
@@ -101,46 +114,44 @@ def remove(folder: Path, id: int) -> Document:
         connection.execute(f"DELETE FROM lexicon WHERE rowid IN ({ids})", (id,))
         connection.execute("DELETE FROM documents WHERE id = ?", (id,))
         set_facts(connection, generation=int(facts(connection)["generation"]) + 1)
-    publish(folder)
     return entry.document
 
 
-def _insert(
-    connection: sqlite3.Connection,
-    document: Document,
-    passages: Sequence[Passage],
-    vectors: Vectors,
-    terms: Sequence[Sequence[str]],
-) -> None:
-    values = (
-        document.name, document.text, document.sha256, document.title, document.issuer,
-        document.doc_number, document.signer, document.addressee,
-        document.date and document.date.isoformat(), document.year,
-        json.dumps([tuple(asdict(field).values()) for field in document.fields]),
+def _insert_document(connection: sqlite3.Connection, document: Document) -> int:
+    fields = json.dumps([(field.role, field.spans) for field in document.fields])
+    return _insert_row(
+        connection, "documents", None, document.name, document.text, document.sha256,
+        text_sha256(document.text), document.title, document.issuer, document.doc_number, document.signer, document.addressee,
+        document.date and document.date.isoformat(), document.year, fields,
     )  # fmt: skip
-    document_id = _insert_row(connection, "documents", None, *values)
-    sections: dict[Section, int] = {}
-    rows = iter(vectors)
-    for passage, words in zip(passages, terms, strict=True):
-        section = passage.section
-        if section and section not in sections:
-            path = json.dumps(section.path, ensure_ascii=False)
-            sections[section] = _insert_row(
-                connection, "sections", None, document_id, path, section.kind, *section.span,
-                section.run_in,
-            )  # fmt: skip
-        passage_id = _insert_row(
-            connection, "passages", None, document_id, passage.number, json.dumps(passage.spans),
-            passage.role, sections[section] if section else None,
+
+
+def _insert_section(connection: sqlite3.Connection, document_id: int, section: Section) -> int:
+    path = json.dumps(section.path, ensure_ascii=False)
+    return _insert_row(
+        connection, "sections", None, document_id, path, section.kind, *section.span,
+        section.run_in,
+    )  # fmt: skip
+
+
+def _insert_passage(
+    connection: sqlite3.Connection,
+    document_id: int,
+    section_id: int | None,
+    passage: Passage,
+    terms: Sequence[str],
+    vectors: Iterator[Vectors],
+) -> None:
+    id = _insert_row(
+        connection, "passages", None, document_id, passage.number, json.dumps(passage.spans),
+        passage.role, section_id,
+    )  # fmt: skip
+    connection.execute("INSERT INTO lexicon (rowid, terms) VALUES (?, ?)", (id, " ".join(terms)))
+    for segment in passage.segments:
+        _insert_row(
+            connection, "segments", None, id, segment.grain, segment.start, segment.end,
+            next(vectors).astype(np.float32).tobytes(),
         )  # fmt: skip
-        connection.execute(
-            "INSERT INTO lexicon (rowid, terms) VALUES (?, ?)", (passage_id, " ".join(words))
-        )
-        for segment in passage.segments:
-            _insert_row(
-                connection, "segments", None, passage_id, segment.grain, segment.start,
-                segment.end, next(rows).astype(np.float32).tobytes(),
-            )  # fmt: skip
 
 
 def _insert_row(connection: sqlite3.Connection, table: str, *values: Any) -> int:

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from index.errors import ReportError
+from index.errors import ReportError, reason
 
 FORMAT = 1
 DATABASE = "library.db"
+WAIT = 5.0
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
-    sha256 TEXT NOT NULL UNIQUE, title TEXT, issuer TEXT, doc_number TEXT, signer TEXT,
+    sha256 TEXT NOT NULL UNIQUE, text_sha256 TEXT NOT NULL, title TEXT, issuer TEXT, doc_number TEXT, signer TEXT,
     addressee TEXT, date TEXT, year INTEGER, fields TEXT NOT NULL
 );
 CREATE TABLE sections (
@@ -38,7 +39,7 @@ CREATE TABLE segments (
 CREATE INDEX sections_document ON sections (document_id);
 CREATE INDEX passages_document ON passages (document_id);
 CREATE INDEX segments_passage ON segments (passage_id);
-CREATE VIRTUAL TABLE lexicon USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
+CREATE VIRTUAL TABLE lexicon USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
 CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab (lexicon, row);
 """
 
@@ -74,30 +75,35 @@ def told(folder: Path) -> Iterator[None]:
     except sqlite3.OperationalError as exc:
         if "locked" in str(exc) or "busy" in str(exc):
             raise ReportError(f"资料库“{folder}”正被另一个程序写入，请等它结束后再试。") from exc
+        full = "full" in str(exc)
         raise ReportError(
-            f"不能读写资料库“{folder}”：{exc}，请检查磁盘空间和权限，或换一个文件夹。"
+            f"不能读写资料库“{folder}”：{'磁盘已满' if full else '数据库打不开或不能写'}，"
+            "请检查磁盘空间和权限，或换一个文件夹。"
         ) from exc
-    except sqlite3.DatabaseError as exc:
+    except (sqlite3.DatabaseError, LookupError, ValueError, TypeError) as exc:
         raise ReportError(
-            f"资料库文件“{folder / DATABASE}”已损坏（{exc}），请删除该文件夹后重新添加报告。"
+            f"资料库文件“{folder / DATABASE}”已损坏，请删除该文件夹后重新添加报告。"
         ) from exc
     except OSError as exc:
         raise ReportError(
-            f"不能读写资料库“{folder}”：{exc.strerror or exc}，请检查路径、磁盘空间和权限。"
+            f"不能读写资料库“{folder}”：{reason(exc)}，请检查路径、磁盘空间和权限。"
         ) from exc
 
 
 def connect(folder: Path, *, writing: bool) -> sqlite3.Connection:
-    """Open the file; a writer that finds another is refused at once."""
+    """Open the file; who finds another writing waits for ``WAIT`` seconds."""
     path = (folder / DATABASE).resolve()
-    # A folder that cannot be written cannot hold the shared memory of a WAL either.
-    mode = "rwc" if writing else "ro" if os.access(folder, os.W_OK) else "ro&immutable=1"
+    # A folder that cannot be written cannot hold the shared memory of a WAL. If nothing waits in
+    # the WAL the file alone is the library.
+    log = folder / f"{DATABASE}-wal"
+    sealed = not os.access(folder, os.W_OK) and not (log.is_file() and log.stat().st_size)
+    mode = "rwc" if writing else "ro&immutable=1" if sealed else "ro"
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        timeout=0 if writing else 5,
+        timeout=WAIT,
     )
     connection.execute("PRAGMA foreign_keys = ON")
     return connection

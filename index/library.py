@@ -1,5 +1,6 @@
 """The pipeline that puts a report into a library, and where the libraries are."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from tqdm import tqdm
 from index import changes, vectors
 from index.documents import read
 from index.encoder import Encoder, Vectors, load_encoder
+from index.errors import ReportError
+from index.outline import outline
 from index.passages import passages
 from index.probes import PROBES
 from index.store import Library
@@ -26,7 +29,7 @@ _FIELD_NAMES: dict[Role, str] = {
     "发文字号": "发文字号 文号 文件编号 第几号文件",
     "签发人": "签发人 谁签发的 哪位领导签发",
     "标题": "标题 题目 报告名称 文件名称",
-    "主送机关": "主送机关 报送对象 报给谁 发给谁 抬头",
+    "主送机关": "主送机关 收文单位 报送对象 报给谁 发给谁 抬头",
     "成文日期": "成文日期 落款日期 落款是哪天 什么时候发的",
 }
 
@@ -42,27 +45,29 @@ def ensure_default(folder: Path, *, model: str | None = None) -> Encoder | None:
 
     Returns the encoder if one was loaded for that. Raises ``ReportError`` if it cannot be built.
     """
-    if changes.generation(folder):
+    if changes.version(folder):
         return None
     encoder = load_encoder(model)
-    for file in sorted(DEFAULT_REPORTS.iterdir()):
+    for file in sorted(DEFAULT_REPORTS.glob("*.md")):
         add(file, folder, encoder=encoder)
     return encoder
 
 
-def open_library(folder: Path | None = None) -> tuple[Library, Encoder]:
+def open_library(
+    folder: Path | None = None, *, encoder: Encoder | None = None
+) -> tuple[Library, Encoder]:
     """Open a library with the encoder it was made by; build the default one if it is not there.
 
-    Raises ``ReportError`` if it cannot be opened or was made by another encoder.
+    ``encoder`` is one already loaded. Raises ``ReportError`` if the library cannot be opened or
+    was made by another encoder.
     """
     if folder is None:
         folder = default_folder()
-        encoder = ensure_default(folder)
-    else:
-        encoder = None
+        encoder = ensure_default(folder) or encoder
     library = Library.open(folder)
     try:
-        encoder = encoder or load_encoder(library.encoder_name)
+        if encoder is None or encoder.name != library.encoder_name:
+            encoder = load_encoder(library.encoder_name, offline=True)
         library.check_encoder(encoder)
     except BaseException:
         library.close()
@@ -77,19 +82,35 @@ def add(file: Path, folder: Path, *, encoder: Encoder) -> bool:
     if the file cannot be read, the library cannot be written or was made by another encoder.
     """
     added = insert(read(file), folder, encoder=encoder)
-    vectors.publish(folder)
+    publish(folder)
     return added
 
 
 def insert(document: Document, folder: Path, *, encoder: Encoder, quiet: bool = False) -> bool:
-    """Do the work of ``add``, but leave publishing the index to the caller: once for many."""
+    """Do the work of ``add``, but leave ``publish`` to the caller: once for many."""
     changes.create(folder, encoder, [fold(probe) for probe in PROBES])
     if changes.holds(folder, document.sha256):
         return False
+    parts = outline(document)
     cut = passages(document)
-    encoded = _encode(cut, document, encoder, quiet=quiet)
-    words = [terms(index_text(passage)) for passage in cut]
-    return changes.write(folder, document, cut, vectors=encoded, terms=words, encoder=encoder)
+    return changes.write(
+        folder,
+        document,
+        cut,
+        headings=list(dict.fromkeys(part.section for part in parts if part.section)),
+        vectors=_encode(cut, document, encoder, quiet=quiet),
+        terms=[terms(index_text(passage)) for passage in cut],
+        encoder=encoder,
+    )
+
+
+def publish(folder: Path) -> None:
+    """Write the FAISS file, if it is not that of the newest generation.
+
+    What is committed stays so if that fails: readers build the index from the rows.
+    """
+    with contextlib.suppress(ReportError):
+        vectors.publish(folder)
 
 
 def index_text(passage: Passage, segment: Segment | None = None) -> str:

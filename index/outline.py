@@ -5,35 +5,43 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from index.documents import Block, blocks
+from index.documents import Block, blocks, is_body, rank
 from index.terms import tidy
 from index.types import Document, Kind, Section
 
 _LONGEST_HEADING = 50
-_RANKS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"第[一二三四五六七八九十]{1,3}[章编篇]|第[一二三四五六七八九十]{1,3}部分",
-        r"第[一二三四五六七八九十]{1,3}节",
-        r"[一二三四五六七八九十]{1,3}[、．.]",
-        r"[（(][一二三四五六七八九十]{1,3}[）)]",
-        r"\d{1,2}[、．.](?!\d)",
-        r"[（(]\d{1,2}[）)]",
-    )
+_TOP = -10  # the rank of a heading without a number: above every number
+_NUMBER = re.compile(
+    r"^(?:第.{1,3}?(?:[章编篇节]|部分)|[（(]?[一二三四五六七八九十\d]+[）)]?\s*[、．.]?|[㈠-㈩])\s*"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d(?=\s*年)")
 
-# Headings of official reports, by what they tell. The first that matches wins; the strong ones
-# also hold for a sub-section whose parent says otherwise （一、工作情况 ›（三）存在的问题).
-_LACKING = re.compile(
-    r"(?:存在|面临|主要|突出)[^，。]{0,6}(?:问题|不足|困难|短板|差距|薄弱|挑战)|(?:不足|困难|差距|短板)(?:和|与|及|之处|$)"
+# What the headings of official reports tell. The first three hold for a sub-section too, whatever
+# its parent tells （一、工作情况 ›（三）存在的问题）; so they match whole headings, not words in them:
+# 补齐短板 and 解决突出问题 tell of work, not of what is lacking, and 谋划未来产业 of no plan.
+_DUTY = re.compile(
+    r".*(?:第一责任人|负责人[^，。]{0,20}履|履行[^，。]{0,24}职责(?:的)?情况|履职(?:尽责)?情况).*"
 )
-_DUTY = re.compile(r"第一责任人|履行[^，。]{0,20}职责|履职")
-_PLANNED = re.compile(r"(?:下一步|下一年|下一阶段|今后|明年|来年|未来)|(?:工作)?(?:打算|展望)$")
-_PLANNED_WEAK = re.compile(r"安排|计划|打算|思路|展望|目标|任务|总体要求|部署|工作重点|重点工作")
-_DONE = re.compile(r"举措|成效|成绩|成就|回顾|总结|进展|做法|情况|完成|落实|开展")
+_LACKING = re.compile(
+    r"(?!.*(?:解决|补齐|破解|化解|克服|针对|聚焦|直面|应对|整改|排查|攻克))"
+    r"(?:.{0,14}(?:存在|面临)|.{0,4}(?:当前|目前|主要|突出))?着?的?.{0,4}"
+    r"(?:问题|不足|困难|短板|差距|薄弱环节|矛盾|挑战)(?:(?:和|与|及|以及|、).{1,10})?"
+)
+_PLANNED = re.compile(
+    r".{0,6}(?:下一步|下一阶段|下阶段|下步|今后|明年|来年|下一年度?).{0,16}"
+    r"(?:打算|安排|计划|思路|展望|重点|任务|方向|举措|措施|目标|工作)"
+    r"|(?:主要|重点)?工作(?:打算|安排|计划|思路)"
+)
+_DONE = re.compile(r"回顾|(?:完成|落实|执行|进展|开展|贯彻|推进|建设|工作)的?(?:总体|基本)?情况")
+_PLANNED_WORD = re.compile(
+    r"安排|计划|打算|思路|展望|目标|任务|总体要求|部署|重点工作|工作重点|努力方向|改进措施|下一步|今后|明年"
+)
+_DONE_WORD = re.compile(r"举措|成效|成绩|成就|总结|进展|做法|情况|完成|落实|开展|主要工作")
 _CLOSING = re.compile(
-    r"(?:一年来|五年来|总之|综上|特此报告|专此报告|以上报告|以上是|各位代表|同志们|让我们)"
+    r"(?:一年来|五年来|总之|综上|特此报告|专此报告|以上报告|以上是|妥否|请予?审议|各位代表|同志们|让我们|新的一年)"
+)
+_LIST_ITEM = re.compile(
+    r"[一二三四五六七八九十]{1,3}是|第[一二三四五六七八九十]|[其再]次|最后|同时|此外"
 )
 _FORM_SHOWS = 3  # sections of one paragraph that make a form; two may be chance
 
@@ -52,60 +60,70 @@ def outline(document: Document) -> tuple[Part, ...]:
 
     What follows the date at the foot （附件） begins outside every section again.
     """
-    fields = [span for field in document.fields for span in field.spans]
-    dates = [f.spans[-1][1] for f in document.fields if f.role == "成文日期"]
-    taken = {start for start, _ in fields}
+    taken = {start for field in document.fields for start, _ in field.spans}
     body = [block for block in blocks(document.text) if block.start not in taken]
-    foot = sum(block.start < max(dates, default=0) for block in body) or len(body)
-    return (*_sections(body[:foot], document.year), *_sections(body[foot:], document.year))
+    foot = foot_start(document)
+    before = [block for block in body if block.start < foot]
+    after = [block for block in body if block.start >= foot]
+    return (*_sections(before, document.year), *_sections(after, document.year))
+
+
+def foot_start(document: Document) -> int:
+    """Return where the date at the foot stands in the text; its length if there is none."""
+    body = next((b.start for b in blocks(document.text) if is_body(b)), len(document.text))
+    dates = (field.spans[0][0] for field in document.fields if field.role == "成文日期")
+    return next((start for start in dates if start > body), len(document.text))
 
 
 def closing_start(paragraphs: Sequence[tuple[str, Section | None]]) -> int:
     """Return the index at which the closing words of the whole document begin, or their number.
 
-    They follow the first paragraph of the last section without a heading of their own, and are
-    known by how official reports close （一年来……，总之……，各位代表……） or by the form of the
-    document: every section before holds just one paragraph.
+    ``paragraphs`` are those above the foot. The closing words follow the first paragraph of the
+    last section without a heading of their own. They are known by how official reports close
+    （一年来……，总之……，各位代表……）, or by the form of the document: every section before holds just
+    one paragraph and the last one more, which is no item of a list.
     """
-    held = Counter(section for _, section in paragraphs if section)
     section = paragraphs[-1][1] if paragraphs else None
-    own = [i for i, (_, its) in enumerate(paragraphs) if its is section][1:]
     if section is None:
         return len(paragraphs)
-    others = [count for its, count in held.items() if its is not section]
-    if len(others) >= _FORM_SHOWS and max(others) == 1 and own:
+    own = [i for i, (_, its) in enumerate(paragraphs) if its is section][1:]
+    held = Counter(its for _, its in paragraphs if its and its is not section)
+    formed = len(held) >= _FORM_SHOWS and max(held.values()) == 1
+    if formed and len(own) == 1 and not _LIST_ITEM.match(paragraphs[own[0]][0]):
         return own[0]
     return next((i for i in own if _CLOSING.match(paragraphs[i][0])), len(paragraphs))
 
 
 def _sections(body: Sequence[Block], year: int | None) -> Iterator[Part]:
-    numbered = any(_rank(block) is not None for block in body)
+    numbered = any(rank(block.text) is not None for block in body)
+    headings = [_heading(block, numbered=numbered) for block in body]
     stack: list[tuple[int, Section]] = []
-    for block in body:
-        rank, title = _heading(block, numbered=numbered)
-        if rank is None:
-            yield Part(block, stack[-1][1] if stack else None, False)
-            continue
-        while stack and stack[-1][0] >= rank:
-            stack.pop()
+    for i, (block, (level, title)) in enumerate(zip(body, headings, strict=True)):
+        while level is not None and stack and stack[-1][0] >= level:
+            stack.pop()  # a numbered paragraph ends its siblings' sections as well
         parent = stack[-1][1] if stack else None
-        run_in = len(title) < len(block.text)
+        following = headings[i + 1][0] if i + 1 < len(body) and headings[i + 1][1] else None
+        bare = title == block.text and (i + 1 == len(body) or _ends(following, level))
+        if level is None or not title or (bare and level > _TOP):
+            yield Part(block, parent, False)
+            continue
         section = Section(
             path=((*parent.path, tidy(title)) if parent else (tidy(title),)),
             kind=_kind(tidy(title), parent, year),
             span=(block.start, block.start + len(title)),
-            run_in=run_in,
+            run_in=len(title) < len(block.text),
         )
-        stack.append((rank, section))
-        yield Part(block, section, not run_in)
+        stack.append((level, section))
+        yield Part(block, section, not section.run_in)
 
 
-def _rank(block: Block) -> int | None:
-    return next((rank for rank, start in enumerate(_RANKS) if start.match(block.text)), None)
+def _ends(following: int | None, level: int | None) -> bool:
+    """Whether the next heading ends a section at once: then its heading is an item of a list."""
+    return following is not None and level is not None and following <= level
 
 
 def _heading(block: Block, *, numbered: bool) -> tuple[int | None, str]:
-    """Return the rank and the title of the heading that a block is or begins with, or None.
+    """Return the rank of a block's number and the heading that it is or begins with, or "".
 
     A numbered line is a heading if it ends without a sentence's punctuation; a numbered
     paragraph has its first sentence for a heading when more follows it. A line marked with
@@ -113,28 +131,32 @@ def _heading(block: Block, *, numbered: bool) -> tuple[int | None, str]:
     numbering the depth of the ``#`` is all there is to go by.
     """
     text = block.text
-    rank = _rank(block)
-    if rank is None:
+    level = rank(text)
+    if level is None:
         plain = block.hashes and len(text) <= _LONGEST_HEADING and "。" not in text
-        return (block.hashes - 10 if not numbered else -10, text) if plain else (None, "")
+        return (_TOP + (0 if numbered else block.hashes), text) if plain else (None, "")
     title, stop, rest = text.partition("。")
     if len(title) > _LONGEST_HEADING or (not rest and (stop or text[-1] in "；;，,！？!?")):
-        return None, ""
-    return rank, title
+        return level, ""
+    return level, title
 
 
 def _kind(title: str, parent: Section | None, year: int | None) -> Kind:
-    strong: Kind | None = (
-        "履职" if _DUTY.search(title)
-        else "不足" if _LACKING.search(title)
-        else "计划" if _PLANNED.search(title)
-        else None
-    )  # fmt: skip
-    if strong or parent:
-        return strong or (parent.kind if parent else "其他")
+    words = _NUMBER.sub("", title)
     years = [int(found) for found in _YEAR.findall(title)]
-    if "回顾" in title or (years and year and max(years) <= year and _DONE.search(title)):
-        return "已完成"
-    if _PLANNED_WEAK.search(title) or (years and year and min(years) > year):
+    if _DUTY.fullmatch(words):
+        return "履职"
+    if _LACKING.fullmatch(words):
+        return "不足"
+    if _PLANNED.fullmatch(words):
         return "计划"
-    return "已完成" if _DONE.search(title) else "其他"
+    if parent:
+        return parent.kind
+    if _DONE.search(words):
+        return "已完成"
+    planned, done = bool(_PLANNED_WORD.search(words)), bool(_DONE_WORD.search(words))
+    if planned and done:  # 「发展成就和目标任务」 tells of both
+        return "其他"
+    if planned or (not done and years and year and min(years) > year):
+        return "计划"
+    return "已完成" if done else "其他"

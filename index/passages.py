@@ -7,8 +7,8 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from index.documents import NUMBERED, Block
-from index.outline import Part, closing_start, outline
+from index.documents import Block, rank
+from index.outline import Part, closing_start, foot_start, outline
 from index.terms import is_blank
 from index.types import Document, Grain, Passage, Role, Section, Segment, Span
 
@@ -26,9 +26,12 @@ _PRINTED_LINE = 20
 without any punctuation, was not cut by it."""
 
 # Words that repeat one character; before punctuation only these explain a repeated character.
-_REDUPLICATED = frozenset("人天年月日时事处家户代层步件个条种样常刚渐往多少看试谢太妈爸哥姐弟妹星")
+_REDUPLICATED = frozenset(
+    "人天年月日时事处家户代层步件个条种样常刚渐往多少看试谢太妈爸哥姐弟妹星纷仅恰牢深稳缓频屡默匆"
+)
 _NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿")
 
+_PAGE_NUMBER = re.compile(r"[-—–－]\s*\d{1,4}\s*[-—–－]|第\s*\d{1,4}\s*页(?:\s*共\s*\d{1,4}\s*页)?")
 _ITEM_START = re.compile(
     r"(?:(?<=[。；;：:！？”）])|^)\s*(?=[一二三四五六七八九十]{1,3}是|第[一二三四五六七八九十]{1,3}[，是])"
 )
@@ -47,10 +50,13 @@ def passages(document: Document) -> tuple[Passage, ...]:
         (field.spans, field.role, None) for field in document.fields
     ]
     paragraphs = list(_paragraphs(document.text, outline(document)))
-    texts = [(_join(document.text, spans), section) for spans, section in paragraphs]
-    closing = closing_start(texts)
+    foot = foot_start(document)
+    closing = closing_start(
+        [(_join(document.text, s), section) for s, section in paragraphs if s[0][0] < foot]
+    )
     for i, (spans, section) in enumerate(paragraphs):
-        found.append((spans, "正文", section) if i < closing else (spans, "结语", None))
+        closes = closing <= i and spans[0][0] < foot
+        found.append((spans, "结语", None) if closes else (spans, "正文", section))
     return tuple(
         Passage(document, number, spans, role, section, _segments(_join(document.text, spans)))
         for number, (spans, role, section) in enumerate(sorted(found, key=lambda f: f[0]), 1)
@@ -68,11 +74,15 @@ def _paragraphs(
     section: Section | None = None
     for part in parts:
         block = part.block
+        if _PAGE_NUMBER.fullmatch(block.text):
+            yield ((block.start, block.end),), None
+            continue
         begun = bool(spans) and not part.heading and part.section is section
-        # What stands between may be blank, but no line of the head or foot.
-        begun = begun and all(map(is_blank, text[spans[-1][1] : block.start]))
+        # What stands between may be blank or a page number, but no line of the head or foot.
+        between = text[spans[-1][1] : block.start] if begun else ""
+        begun = begun and all(map(is_blank, _PAGE_NUMBER.sub("", between)))
         if begun and _goes_on(_join(text, spans), block):
-            start = block.start + _repeats(text[spans[-1][1] - 1], block.text)
+            start = block.start + _repeats(text[spans[-1][1] - 1], block.text, text)
             spans.append((start, block.end))
             continue
         if spans:
@@ -85,11 +95,11 @@ def _paragraphs(
 
 def _goes_on(before: str, block: Block) -> bool:
     """Whether a paragraph that reads ``before`` so far goes on in the next block."""
-    if block.hashes or NUMBERED.match(block.text):
+    if block.hashes or rank(block.text) is not None:
         return False
     if block.text[0] in _INNER:
         return True
-    if len(before) < _PRINTED_LINE or not any(char in _INNER for char in before):
+    if block.indented or len(before) < _PRINTED_LINE or not any(char in _INNER for char in before):
         return False
     ending = before.rstrip(_CLOSERS)
     if not ending or ending[-1] in _STOPS or ending != before:
@@ -97,15 +107,17 @@ def _goes_on(before: str, block: Block) -> bool:
     return not (ending[-1] in "；;" and _LIST_ITEM.match(block.text))
 
 
-def _repeats(last: str, after: str) -> int:
+def _repeats(last: str, after: str, text: str) -> int:
     """Return 1 if ``after`` begins with a character that the page break repeats, else 0.
 
     Only 「防控措施 ‖ 施，」 is certain: before punctuation the second 施 begins no word, and
-    措施施 ends in none. In 「发展 ‖ 展示」 or 「工作队 ‖ 队伍」 both may be meant: both stay.
+    措施施 ends in none, nor does 施施 stand elsewhere in the text. In 「发展 ‖ 展示」 or
+    「工作队 ‖ 队伍」 both may be meant: both stay.
     """
     known = _REDUPLICATED | _NUMERALS
     certain = len(after) > 1 and after[1] in _INNER and "\u4e00" <= last <= "\u9fff"
-    return int(certain and after[0] == last and last not in known)
+    doubled = after[0] == last and last not in known and last * 2 not in text
+    return int(certain and doubled)
 
 
 def _segments(text: str) -> tuple[Segment, ...]:

@@ -1,5 +1,6 @@
 """A library opened for reading: SQLite holds the truth, the FAISS index is derived from it."""
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from index import vectors
 from index.database import DATABASE, check_format, connect, facts, told
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.types import Document, Field, Passage, Section, Segment
+from index.types import Document, Field, Kind, Passage, Section, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Library:
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
         self._facts = facts(connection)
-        self.generation = int(self._facts["generation"])
+        self.version = f"{self._facts['library']}:{self._facts['generation']}"
         self.encoder_name = str(self._facts["encoder"])
         self._index = vectors.load(folder, connection, self._facts)
 
@@ -83,19 +84,32 @@ class Library:
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise ``ReportError`` unless the library was made with this encoder."""
-        check_encoder(self.folder, self._facts, encoder)
+        with told(self.folder):
+            check_encoder(self.folder, self._facts, encoder)
 
     @property
     def probes(self) -> Vectors:
         """The vectors of the probe questions, float32 [n, dim], as stored by the encoder."""
-        return vectors.unpack([self._facts["probes"]], int(self._facts["dim"]))
+        with told(self.folder):
+            return vectors.unpack([self._facts["probes"]], int(self._facts["dim"]))
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the documents in the order they were added."""
         rows = self._rows(
-            "SELECT document_id, count(*) FROM passages GROUP BY document_id ORDER BY document_id"
+            "SELECT d.id, count(p.id) FROM documents d LEFT JOIN passages p ON p.document_id = d.id"
+            " GROUP BY d.id ORDER BY d.id"
         )
         return tuple(Entry(id, self._document(id), count) for id, count in rows)
+
+    def headings(self, document: str) -> tuple[Section, ...]:
+        """Return the sections of the document with this sha256 in order, run-in ones too."""
+        rows = self._rows(
+            "SELECT path, kind, start, end, run_in FROM sections WHERE document_id ="
+            " (SELECT id FROM documents WHERE sha256 = ?) ORDER BY start",
+            (document,),
+        )
+        with told(self.folder):
+            return tuple(_section(*row) for row in rows)
 
     def nearest(self, questions: Vectors, limit: int) -> list[list[tuple[int, float]]]:
         """Return for each row of float32 [n, dim] the nearest segments, best first.
@@ -132,6 +146,11 @@ class Library:
             )
         }
 
+    def holds_all(self, terms: Sequence[str]) -> bool:
+        """Whether one passage holds all of the terms."""
+        sql = "SELECT 1 FROM lexicon WHERE lexicon MATCH ? LIMIT 1"
+        return bool(terms) and bool(self._rows(sql, (" AND ".join(map(_quoted, terms)),)))
+
     def lexical_best(self, terms: Sequence[str], limit: int) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
         sql = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
@@ -149,9 +168,10 @@ class Library:
             passage_ids,
         )
         found: dict[int, list[Match]] = {id: [] for id in passage_ids}
-        for id, _, grain, start, end, blob in rows:
-            cosine = float(np.frombuffer(blob, np.float32) @ vector)
-            found[id].append(Match(Segment(grain, start, end), cosine))
+        with told(self.folder):
+            cosines = vectors.unpack((row[-1] for row in rows), len(vector)) @ vector
+        for (id, _, grain, start, end, _), cosine in zip(rows, cosines, strict=True):
+            found[id].append(Match(Segment(grain, start, end), float(cosine)))
         return found
 
     def passages(
@@ -168,13 +188,14 @@ class Library:
         else:
             rows = self._in(sql + " p.id IN", ids or ())
         segments = self._segments([row[0] for row in rows])
-        return {row[0]: self._passage(row, segments[row[0]]) for row in rows}
+        with told(self.folder):
+            return {row[0]: self._passage(row, segments[row[0]]) for row in rows}
 
     def _passage(self, row: tuple[Any, ...], segments: tuple[Segment, ...]) -> Passage:
-        _, document_id, number, spans, role, path, kind, start, end, run_in = row
-        section = path and Section(tuple(json.loads(path)), kind, (start, end), bool(run_in))
+        _, document_id, number, spans, role, *heading = row
+        section = _section(*heading) if heading[0] else None
         places = tuple((a, b) for a, b in json.loads(spans))
-        return Passage(self._document(document_id), number, places, role, section or None, segments)
+        return Passage(self._document(document_id), number, places, role, section, segments)
 
     def _segments(self, passage_ids: Sequence[int]) -> dict[int, tuple[Segment, ...]]:
         found: dict[int, list[Segment]] = {id: [] for id in passage_ids}
@@ -186,18 +207,15 @@ class Library:
     def _document(self, id: int) -> Document:
         if id not in self._documents:
             sql = (
-                "SELECT name, text, sha256, title, issuer, doc_number, signer, addressee, date,"
+                "SELECT text_sha256, name, text, sha256, title, issuer, doc_number, signer, addressee, date,"
                 " year, fields FROM documents WHERE id = ?"
             )
-            *known, day, year, fields = self._rows(sql, (id,))[0]
-            places = tuple(
-                Field(role, tuple((a, b) for a, b in spans)) for role, spans in json.loads(fields)
-            )
-            name, text, sha256, title, issuer, doc_number, signer, addressee = known
-            self._documents[id] = Document(
-                name, text, sha256, title, issuer, doc_number, signer, addressee,
-                date.fromisoformat(day) if day else None, year, places,
-            )  # fmt: skip
+            with told(self.folder):
+                hashed, *row = self._rows(sql, (id,))[0]
+                document = _to_document(*row)
+                if text_sha256(document.text) != hashed:
+                    raise ValueError("the text is not the one that was added")
+            self._documents[id] = document
         return self._documents[id]
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -219,5 +237,30 @@ def check_encoder(folder: Path, known: dict[str, Any], encoder: Encoder) -> None
         )
 
 
+def text_sha256(text: str) -> str:
+    """Return the hash by which a stored text is known to be unchanged."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _to_document(
+    name: str, text: str, sha256: str, title: str | None, issuer: str | None,
+    doc_number: str | None, signer: str | None, addressee: str | None, day: str | None,
+    year: int | None, fields: str,
+) -> Document:  # fmt: skip
+    places = ((role, tuple((a, b) for a, b in spans)) for role, spans in json.loads(fields))
+    return Document(
+        name, text, sha256, title, issuer, doc_number, signer, addressee,
+        date.fromisoformat(day) if day else None, year, tuple(Field(*place) for place in places),
+    )  # fmt: skip
+
+
+def _section(path: str, kind: Kind, start: int, end: int, run_in: int) -> Section:
+    return Section(tuple(json.loads(path)), kind, (start, end), bool(run_in))
+
+
 def _any_of(terms: Sequence[str]) -> str:
-    return " OR ".join(f'"{term}"' for term in terms)
+    return " OR ".join(map(_quoted, terms))
+
+
+def _quoted(term: str) -> str:
+    return f'"{term}"'

@@ -8,7 +8,12 @@ from typing import Any
 _CJK = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _CJK_SIDE = rf"{_CJK}\u2018-\u201f\u3001-\u303f\uff00-\uffef"
 _BLANK_BESIDE_CJK = re.compile(rf"(?<=[{_CJK_SIDE}])\s+|\s+(?=[{_CJK_SIDE}])")
-_CHINESE_NUMBER = re.compile("[零〇一二三四五六七八九十百千两]+")
+_DIGITS = {char: i for i, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
+_UNITS = {"十": 10, "百": 100, "千": 1000}
+_NUMERAL = re.compile("[零〇○一二两三四五六七八九十百千]+")
+_DECIMAL = re.compile(r"(?<=\d)点(?=\d)")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MYRIADS = re.compile(r"(?<![\d.])(\d{1,4})万(\d{1,4})(?![\d.万千百])")
 _RUN = re.compile(rf"[{_CJK}]+|[a-z]+|\d+(?:\.\d+)?")
 
 
@@ -33,10 +38,11 @@ def terms(text: str) -> list[str]:
     """Return the terms that BM25 matches: bigrams of Chinese, whole numbers and Latin words.
 
     Bigrams rather than dictionary words: 0.958 against 0.914 hit@1 on CMRC 2018 dev.
-    Chinese numerals become digits, so that 七十七 meets 77 and 七五 meets 75.
+    Numbers meet whatever their form: 七十七 and 77, 七五 and 75, 二十一点八四 and 21.84, 12,644
+    and 12644, 一万两千 and 12000. 30万 stays, since reports write 30 万余条.
     """
     found: list[str] = []
-    for run in _RUN.findall(_CHINESE_NUMBER.sub(_to_digits, fold(text).lower())):
+    for run in _RUN.findall(_in_digits(fold(text).lower())):
         if run[0].isascii() or len(run) == 1:
             found.append(run)
         else:
@@ -44,13 +50,43 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def _to_digits(match: re.Match[str]) -> str:
-    import cn2an
+def numeral(text: str) -> int:
+    """Return the value of a Chinese or Arabic numeral below 10,000 or of a row of digits: 二〇二〇.
 
-    try:
-        return str(cn2an.cn2an(match[0], "smart"))
-    except ValueError:  # not a number: 千百, 百
-        return match[0]
+    Raises ``KeyError`` if the text is none.
+    """
+    if text.isdecimal():
+        return int(text)
+    total = digit = 0
+    if not set(text) & _UNITS.keys():
+        return int("".join(str(_DIGITS[char]) for char in text))
+    for char in text:
+        if char in _UNITS:
+            total += (digit or 1) * _UNITS[char]
+            digit = 0
+        else:
+            digit = _DIGITS[char]
+    return total + digit
+
+
+def _in_digits(text: str) -> str:
+    text = _THOUSANDS.sub("", text.replace("廿", "二十").replace("卅", "三十"))
+    text = _DECIMAL.sub(".", _NUMERAL.sub(_replaced, text))
+    return _MYRIADS.sub(_summed, text.replace("百分之", ""))
+
+
+def _summed(match: re.Match[str]) -> str:
+    """Return 1万2000 as 12000, and 一万五 as what it means: 15000."""
+    rest = int(match[2]) * (1000 if len(match[2]) == 1 else 1)
+    return str(int(match[1]) * 10_000 + rest)
+
+
+def _replaced(match: re.Match[str]) -> str:
+    """Return a numeral in digits; 百 and 千百 alone are words."""
+    run = match[0]
+    if not set(run) & _UNITS.keys():
+        return "".join(str(_DIGITS[char]) for char in run)
+    return str(numeral(run)) if run[0] == "十" or not set(run) <= _UNITS.keys() else run
 
 
 @cache

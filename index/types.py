@@ -4,14 +4,15 @@ A ``Span`` ``(start, end)`` refers to ``Document.text`` unless the attribute say
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
 Span = tuple[int, int]
 
 _REGION = re.compile(
-    r"(?:\d{4}年)?(?P<stem>[\u4e00-\u9fff]{2,8}?)(?:[省市州盟县区旗]|(?:壮族|回族|维吾尔)?自治区)?(?:人民)?政府"
+    r"(?:\d{4}年)?(?:[\u4e00-\u9fff]{2,4}(?:省|自治区))?(?P<stem>[\u4e00-\u9fff]{2,5}?)"
+    r"(?:[省市州盟县区旗]|(?:壮族|回族|维吾尔)?自治[区州县])?(?:人民政府|政府工作报告)"
 )
 
 Kind = Literal["已完成", "不足", "履职", "计划", "其他"]
@@ -41,7 +42,7 @@ class Document:
     """
 
     name: str
-    text: str
+    text: str = field(repr=False)
     sha256: str
     title: str | None
     issuer: str | None
@@ -57,7 +58,7 @@ class Document:
         """The place whose government reports, without its 省 or 市: 郑州; None if unnamed."""
         for name in (self.issuer, self.title):
             match = _REGION.match(name or "")
-            if match:
+            if match and match["stem"][0] not in "省市县区本":
                 return match["stem"]
         return None
 

@@ -35,11 +35,13 @@ def load(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) ->
 
 
 def publish(folder: Path) -> None:
-    """Write the index of the newest generation: temporary name, fsync, rename, hash."""
+    """Write the index of the newest generation if it is not there: to a temporary name, renamed."""
     import faiss
 
     with told(folder), writing(folder) as connection:
         known = facts(connection)
+        if _recorded(folder, known) is not None:
+            return
         data = faiss.serialize_index(_build(connection, int(known["dim"]))).tobytes()
         temporary = folder / f"{FILE}.tmp"
         with temporary.open("wb") as file:

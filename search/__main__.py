@@ -24,12 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("已中断。", file=sys.stderr)
+        return 130
     print(_json(results) if given.json else _plain(results))
     return 0
 
 
 def _plain(results: Results) -> str:
-    lines = [] if results.found else ["报告中没有找到依据。以下段落仅供参考，不能作为依据：\n"]
+    lines = [] if results.found else ["报告中没有找到依据。"]
+    if results and not results.found:
+        lines.append("以下段落仅供参考，不能作为依据：\n")
     for rank, hit in enumerate(results, 1):
         joined = "" if hit.verbatim else "（跨页拼接）"
         lines += [f"{rank}. [{hit.kind}] {hit.text}{joined}", f"   —— {hit.citation}\n"]

@@ -27,9 +27,9 @@ from index.library import insert
 from index.terminal import Parser
 from index.terms import fold
 from index.types import Passage
-from search.pipeline import Opened, open_once, rank
+from search.pipeline import Opened, open_once
 from search.query import normalise, without_regions
-from search.retrieve import Ranked, bears
+from search.retrieve import Ranked, bears, retrieve, term_weights
 
 _BLANK = re.compile(r"\s+")
 _PARAGRAPH_READ = 480  # characters of a paragraph that an encoder of 512 tokens surely reads
@@ -67,7 +67,7 @@ def load_questions(file: Path) -> tuple[Question, ...]:
         return tuple(_question(row) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ReportError(
-            f"不能读取问题集“{file}”：{exc!r}，请检查它是否为每行一个问题的 JSONL。"
+            f"不能读取问题集“{file}”：内容或路径不对，请检查它是否为每行一个问题的 JSONL。"
         ) from exc
 
 
@@ -115,7 +115,7 @@ class Evaluation:
             for id, passage in opened.library.passages(document=entry.document.sha256).items()
         }
         shown = tqdm(questions, desc="提问", unit="题", disable=not sys.stderr.isatty())
-        self._asked = [(q, rank(normalise(q.text), opened)) for q in shown]
+        self._asked = [(question, self._ranked(question)) for question in shown]
 
     def by_type(self) -> dict[str, Score]:
         """Return the scores of the search as it is, by type of question and for the whole."""
@@ -137,8 +137,17 @@ class Evaluation:
         groups: dict[str, list[bool]] = {}
         for question, ranked in self._asked:
             group = "有答案" if question.quotes else question.type
-            groups.setdefault(group, []).append(not bears(ranked, self._opened.floor))
+            groups.setdefault(group, []).append(not self._found(question, ranked))
         return {group: (sum(told), len(told)) for group, told in groups.items()}
+
+    def _ranked(self, question: Question) -> list[Ranked]:
+        asked, opened = normalise(question.text), self._opened
+        vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
+        return retrieve(opened.library, vector, term_weights(opened.library, asked), opened.floor)
+
+    def _found(self, question: Question, ranked: list[Ranked]) -> bool:
+        held = self._opened.library.holds_all(normalise(question.text).terms)
+        return held or bears(ranked, self._opened.floor)
 
     def _score(self, ranking: Ranking, type: str | None = None) -> Score:
         return score(
@@ -184,7 +193,7 @@ def build(passages: Path, folder: Path, *, model: str | None = None) -> None:
         documents = [parse(row["text"].encode(), name=row["id"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ReportError(
-            f"不能读取文本集“{passages}”：{exc!r}，请检查它是否为每行一篇的 JSONL。"
+            f"不能读取文本集“{passages}”：内容或路径不对，请检查它是否为每行一篇的 JSONL。"
         ) from exc
     encoder = load_encoder(model)
     for document in tqdm(documents, desc="建库", unit="篇", disable=not sys.stderr.isatty()):
@@ -198,7 +207,7 @@ def _library(arguments: argparse.Namespace) -> Iterator[Path | None]:
         folder = arguments.library
         if arguments.passages:
             folder = folder or Path(temporary)
-            if not changes.generation(folder):
+            if not changes.version(folder):
                 build(arguments.passages, folder, model=arguments.model)
         yield folder
 
@@ -214,10 +223,14 @@ def _table(title: str, scores: dict[str, Score]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the scores; return the exit code."""
     parser = Parser("python -m search.evaluation", "评测检索")
-    parser.add_argument("questions", type=Path, help="每行一个问题的 JSONL")
-    parser.add_argument("--passages", type=Path, help="每行一篇文本的 JSONL；不给则用资料库")
-    parser.add_argument("--library", type=Path, help="资料库文件夹；与 --passages 同用时建在这里")
-    parser.add_argument("--model", help="与 --passages 同用：建库的模型")
+    parser.add_argument("questions", type=Path, metavar="问题集", help="每行一个问题的 JSONL")
+    parser.add_argument(
+        "--passages", type=Path, metavar="文本集", help="每行一篇文本的 JSONL；不给则用资料库"
+    )
+    parser.add_argument(
+        "--library", type=Path, metavar="文件夹", help="资料库文件夹；与 --passages 同用时建在这里"
+    )
+    parser.add_argument("--model", metavar="模型", help="与 --passages 同用：建库的模型")
     parser.add_argument("--no-ablation", action="store_true", help="不做消融对比")
     given = parser.parse_args(arguments)
     try:
@@ -233,6 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("已中断。", file=sys.stderr)
+        return 130
     return 0
 
 

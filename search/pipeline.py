@@ -1,17 +1,18 @@
 """From a question to cited passages."""
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.changes import generation
+from index.changes import version
 from index.encoder import Encoder
 from index.errors import ReportError
 from index.library import default_folder, open_library
 from index.store import Library
 from search.marks import marks
 from search.query import Query, check_top_k, normalise, without_regions
-from search.retrieve import Noise, Ranked, bears, noise, retrieve, term_weights
+from search.retrieve import Noise, bears, noise, retrieve, term_weights
 from search.types import Hit, Results
 
 
@@ -38,36 +39,36 @@ def search(query: str, *, top_k: int = 5, library: Path | str | None = None) -> 
     """
     asked = normalise(query)
     limit = check_top_k(top_k)
-    opened = open_once(library)
+    return answer(asked, open_once(library), top_k=limit)
+
+
+def answer(asked: Query, opened: Opened, *, top_k: int) -> Results:
+    """Return the best passages of an opened library for a checked question."""
     weights = term_weights(opened.library, asked)
-    ranked = rank(asked, opened, weights=weights)
-    passages = opened.library.passages([found.passage_id for found in ranked[:limit]])
+    vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
+    ranked = retrieve(opened.library, vector, weights, opened.floor)
+    passages = opened.library.passages([found.passage_id for found in ranked[:top_k]])
     hits = tuple(
         Hit(passage, found.score, marks(passage.text, found.matches, weights, opened.floor.mean))
-        for found, passage in ((found, passages[found.passage_id]) for found in ranked[:limit])
+        for found, passage in ((found, passages[found.passage_id]) for found in ranked[:top_k])
     )
-    return Results(query, hits, bears(ranked, opened.floor))
-
-
-def rank(asked: Query, opened: Opened, *, weights: dict[str, float] | None = None) -> list[Ranked]:
-    """Return every candidate passage for a question, best first."""
-    vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
-    known = term_weights(opened.library, asked) if weights is None else weights
-    return retrieve(opened.library, vector, known, opened.floor)
+    found = bears(ranked, opened.floor) or opened.library.holds_all(asked.terms)
+    return Results(asked.question, hits, found)
 
 
 def open_once(library: Path | str | None = None) -> Opened:
     """Return a library opened at its newest generation, and its encoder."""
-    if not isinstance(library, str | Path | None):
+    if library is not None and not (isinstance(library, str | os.PathLike) and str(library)):
         raise ReportError(
-            f"资料库应当是一个文件夹的路径，收到的是 {type(library).__name__}，请给出路径或留空。"
+            "资料库应当是一个文件夹的路径，收到的是空的或别的东西，请给出路径，或不写这个参数。"
         )
-    folder = default_folder() if library is None else Path(library)
+    folder = (default_folder() if library is None else Path(library)).absolute()
     with _opening:
         known = _opened.get(folder)
-        if known and known.library.generation == generation(folder):
+        if known and known.library.version == version(folder):
             return known
-        fresh, encoder = open_library(None if library is None else folder)
+        loaded = known.encoder if known else None
+        fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
         regions = {entry.document.region for entry in fresh.entries()} - {None}
         opened = Opened(fresh, encoder, noise(fresh), tuple(sorted(filter(None, regions))))
         _opened[folder] = opened

@@ -1,9 +1,11 @@
 """What may be asked: checked and normalised."""
 
+import operator
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 from index.errors import ReportError
 from index.terms import fold, terms
@@ -14,8 +16,9 @@ MAX_TOP_K = 1000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question in index form: ``text`` is embedded, ``terms`` are matched, none twice."""
+    """A question as asked and in index form: ``text`` is embedded, ``terms`` are matched."""
 
+    question: str
     text: str
     terms: tuple[str, ...]
 
@@ -35,7 +38,7 @@ def normalise(query: object) -> Query:
     text = fold(query)
     if not any(map(_is_word, text)):
         raise ReportError("问题里没有文字，请输入要问的话，例如“行政复议受理了多少件？”。")
-    return Query(text, tuple(dict.fromkeys(terms(query))))
+    return Query(query, text, tuple(dict.fromkeys(terms(query))))
 
 
 def without_regions(text: str, regions: Sequence[str]) -> str:
@@ -58,8 +61,8 @@ def _is_word(char: str) -> bool:
 
 def check_top_k(top_k: object) -> int:
     """Return ``top_k`` if it is a whole number from 1 to 1000. Raises ``ReportError`` if not."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        raise ReportError(
-            f"结果条数应当是 1 到 {MAX_TOP_K} 之间的整数，收到的是 {str(top_k)[:20]!r}。"
-        )
-    return top_k
+    if isinstance(top_k, SupportsIndex) and not isinstance(top_k, bool):
+        number = operator.index(top_k)
+        if 1 <= number <= MAX_TOP_K:
+            return number
+    raise ReportError(f"结果条数应当是 1 到 {MAX_TOP_K} 之间的整数，请换一个数。")

@@ -1,6 +1,5 @@
 """A whole report in reading order, for whoever wants to look at a passage in its place."""
 
-from index.outline import outline
 from index.types import Document, Passage, Section
 from search.pipeline import Opened
 
@@ -15,7 +14,7 @@ def reading(opened: Opened, document: Document) -> tuple[Section | Passage, ...]
 
     A run-in heading is part of its passage and not listed.
     """
-    headings = [part.section for part in outline(document) if part.heading and part.section]
+    headings = [s for s in opened.library.headings(document.sha256) if not s.run_in]
     passages = opened.library.passages(document=document.sha256).values()
     return tuple(sorted((*headings, *passages), key=_start))
 

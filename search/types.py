@@ -13,7 +13,7 @@ class Hit:
     """A passage that bears on the question.
 
     ``score`` is in [0, 1], higher is nearer: 0 is as near as a question about something else
-    comes, 1 is the passage's own words. ``marks`` are spans in ``text``: first the sentence that
+    comes; asking a passage's very words gives about 0.6, a good question 0.2 to 0.5. ``marks`` are spans in ``text``: first the sentence that
     matched best, then the clauses inside it that may answer.
     """
 

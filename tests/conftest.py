@@ -51,7 +51,7 @@ def missing(reason: str) -> None:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEncoder]:
     encoder = FakeEncoder()
-    monkeypatch.setattr(index.library, "load_encoder", lambda *_: encoder)
+    monkeypatch.setattr(index.library, "load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr(search.pipeline, "_opened", {})
     yield encoder
 

@@ -76,6 +76,49 @@ def test_another_head_is_read_by_the_same_rules() -> None:
     assert (found.date, found.year) == (date(2022, 3, 1), 2021)
 
 
+def test_the_number_and_the_signers_may_share_a_line() -> None:
+    text = "洛政〔2021〕5号　　签发人：王新　李四\n关于工作的汇报\n一、成效\n好。\n"
+    found = parse(text.encode(), name="a.txt")
+    assert (found.doc_number, found.signer, found.title) == (
+        "洛政〔2021〕5号",
+        "王新 李四",
+        "关于工作的汇报",
+    )
+
+
+def test_a_number_in_the_opening_is_not_that_of_the_document() -> None:
+    text = "关于2020年度工作的报告\n根据《办法》（中办发〔2019〕28号），现将情况报告如下：\n一、成效\n好。\n"
+    assert parse(text.encode(), name="a.txt").doc_number is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "（此件公开发布）",
+        "抄送：市委办公室，市人大常委会办公室，市政协办公室，市纪委监委。\n市政府办公室2022年1月6日印发",
+        "附件：1.任务清单\n任务清单\n各部门应当按照本清单的分工，认真落实各项工作任务。",
+    ],
+)
+def test_what_follows_the_date_does_not_hide_it(after: str) -> None:
+    text = f"关于工作的报告\n一、成效\n全年完成各项工作任务，成效明显。\n洛阳市人民政府\n2022年1月5日\n{after}\n"
+    found = parse(text.encode(), name="a.txt")
+    assert (found.date, found.issuer) == (date(2022, 1, 5), "洛阳市人民政府")
+
+
+@pytest.mark.parametrize(
+    ("head", "region"),
+    [
+        ("河南省郑州市人民政府关于工作的报告", "郑州"),
+        ("广西壮族自治区人民政府关于工作的报告", "广西"),
+        ("2025年广西政府工作报告", "广西"),
+        ("省人民政府关于工作的报告", None),
+        ("2021年法治政府建设年度报告", None),
+    ],
+)
+def test_the_region_is_the_last_place_named(head: str, region: str | None) -> None:
+    assert parse(f"{head}\n一、成效\n好。\n".encode(), name="a.txt").region == region
+
+
 def test_a_salutation_is_not_an_addressee() -> None:
     text = (
         "2025年河南省政府工作报告\n各位代表：\n现在，我代表省人民政府向大会报告工作，请予审议。\n"
@@ -84,8 +127,11 @@ def test_a_salutation_is_not_an_addressee() -> None:
     assert (found.title, found.addressee, found.year) == ("2025年河南省政府工作报告", None, 2025)
 
 
-def test_two_years_in_the_title_are_no_report_year() -> None:
-    text = "关于2019年计划执行情况与2020年计划草案的报告\n一、执行情况\n完成了。\n"
+@pytest.mark.parametrize(
+    "title", ["关于2019年计划执行情况与2020年计划草案的报告", "关于2019—2020年度工作的报告"]
+)
+def test_two_years_in_the_title_are_no_report_year(title: str) -> None:
+    text = f"{title}\n一、执行情况\n完成了。\n"
     assert parse(text.encode(), name="a.txt").year is None
 
 
@@ -100,7 +146,15 @@ def test_a_file_without_text_is_refused(write: Write, data: bytes) -> None:
         read(write(data))
 
 
-@pytest.mark.parametrize("data", [b"\xff\x00\x01\x80", b"PK\x03\x04\x00\x00\x00\x00", b"\x81"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\x00\x01\x80",
+        b"PK\x03\x04\x00\x00\x00\x00",
+        b"\x81",
+        "現將有關情況報告如下".encode("big5"),
+    ],
+)
 def test_a_file_that_is_not_text_is_refused(write: Write, data: bytes) -> None:
     with pytest.raises(ReportError, match="编码"):
         read(write(data))

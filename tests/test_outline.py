@@ -80,6 +80,11 @@ def test_a_sentence_with_a_number_in_front_is_not_a_heading() -> None:
         ("一、2026年重点工作安排", "计划"),
         ("一、党政主要负责人履行法治建设职责情况", "履职"),
         ("一、附则", "其他"),
+        ("一、年度计划完成情况", "已完成"),
+        ("一、目标任务落实情况", "已完成"),
+        ("一、2025年主要工作", "已完成"),
+        ("一、薄弱环节", "不足"),
+        ("一、努力方向", "计划"),
     ],
 )
 def test_the_kind_follows_from_the_heading(title: str, kind: str) -> None:
@@ -89,6 +94,39 @@ def test_the_kind_follows_from_the_heading(title: str, kind: str) -> None:
 def test_a_subsection_may_be_of_another_kind_than_its_parent() -> None:
     text = "一、工作情况\n（一）成绩\n好。\n（二）存在的问题\n差。\n（三）解决问题\n好。\n"
     assert [kind for _, _, kind in sections(doc(text))] == ["已完成", "已完成", "不足", "已完成"]
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["（一）谋划未来产业", "（一）补齐短板", "（一）解决突出问题", "（一）依法履行政府职责"],
+)
+def test_a_word_in_a_subheading_does_not_change_its_kind(title: str) -> None:
+    found = sections(doc(f"一、主要成效\n{title}\n好。\n"))
+    assert found[-1] == (2, title, "已完成")
+
+
+def test_numbered_lines_with_nothing_below_are_passages() -> None:
+    found = passages(doc("一、成效\n1.办理案件12件，同比增长5%\n2.培训3次\n"))
+    assert [(p.path, p.text) for p in found] == [
+        (("一、成效",), "1.办理案件12件，同比增长5%"),
+        (("一、成效",), "2.培训3次"),
+    ]
+
+
+def test_a_numbered_sentence_ends_the_section_before_it() -> None:
+    text = "一、成效\n（一）加强立法。制定规章3件。\n（二）开展普法宣传活动25场。\n"
+    assert passages(doc(text))[-1].path == ("一、成效",)
+
+
+def test_what_follows_the_date_does_not_hide_the_closing() -> None:
+    text = REPORT.read_text("utf-8") + "\n（此件公开发布）\n"
+    assert [p.text[:4] for p in passages(doc(text)) if p.role == "结语"] == ["一年来，"]
+
+
+def test_a_list_in_the_last_section_is_not_closing() -> None:
+    body = "".join(f"（{n}）措施{n}\n第{n}项已完成。\n" for n in "一二三四")
+    text = f"一、成效\n{body}二、打算\n一是加强领导。\n二是抓好落实。\n"
+    assert [p.path for p in passages(doc(text))][-1] == ("二、打算",)
 
 
 def outside(document: Document) -> list[Passage]:

@@ -121,9 +121,10 @@ def test_the_best_sentence_is_marked_on_the_card_and_in_the_report(page: Page, e
         assert "".join(marks) == hit.text[start:end]
 
 
-def test_the_report_is_scrolled_to_the_chosen_passage(page: Page) -> None:
+@pytest.mark.parametrize("place", [1, 4])
+def test_the_report_is_scrolled_to_the_chosen_passage(page: Page, place: int) -> None:
     ask(page, QUESTION)
-    page.locator(".yj-card").nth(1).locator(".yj-text").click()
+    page.locator(".yj-card").nth(place).locator(".yj-text").click()
     number = page.locator(".yj-card.chosen").get_attribute("data-number")
     chosen = page.locator(".yj-report p.chosen")
     assert chosen.get_attribute("data-number") == number
@@ -162,6 +163,22 @@ def test_what_is_not_in_the_report_is_said(page: Page) -> None:
 def test_a_bad_question_gets_its_sentence(page: Page) -> None:
     ask(page, "？？")
     expect(page.locator(".yj-note")).to_contain_text("问题里没有文字")
+
+
+def test_a_bad_question_leaves_no_old_mark(page: Page) -> None:
+    ask(page, QUESTION)
+    expect(page.locator(".yj-report p.chosen")).to_have_count(1)
+    ask(page, "？？")
+    expect(page.locator(".yj-report p.chosen")).to_have_count(0)
+
+
+def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
+    page.goto(f"{address}/?__theme=dark")
+    page.wait_for_selector("#yj-question textarea, #yj-question input")
+    ask(page, QUESTION)
+    color = "(node) => getComputedStyle(node).color"
+    assert page.locator(".yj-card mark b").first.evaluate(color) == "rgb(28, 25, 23)"
+    assert page.locator(".yj-head p").evaluate(color) == "rgb(168, 162, 158)"
 
 
 def test_confirming_a_candidate_with_enter_asks_nothing(page: Page) -> None:
@@ -236,4 +253,4 @@ def test_a_taken_port_is_told_in_one_sentence(address: str, evil: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, env={**os.environ},
     )  # fmt: skip
     assert run.returncode == 1
-    assert f"不能在端口 {port} 打开网页" in run.stderr.splitlines()[-1]
+    assert run.stderr.splitlines()[-1].startswith(f"不能在端口 {port} 打开网页")

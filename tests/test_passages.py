@@ -64,6 +64,7 @@ LONG = "完善行政执法机制和工作规则，加强基层执法队伍和能
         (LONG + "（试行）", "，推进改革。", True),
         (LONG, "二、推进改革", False),
         ("单位：万元", "推进改革。", False),
+        (LONG, "　　推进改革。", False),
         ("——在郑州市第十五届人民代表大会第三次会议上", "推进改革。", False),
     ],
 )
@@ -90,6 +91,11 @@ def test_only_a_character_that_is_surely_repeated_is_skipped(
 ) -> None:
     found = texts(f"一、成效\n{LONG}，{before}\n{after}完。\n")
     assert any(whole in text for text in found)
+
+
+def test_a_page_number_between_two_halves_is_not_quoted() -> None:
+    found = texts(f"一、成效\n\n{LONG}\n\n— 3 —\n\n建设，全年共 34 件\n\n第 4 页\n\n案件。\n")
+    assert found == [f"{LONG}建设，全年共 34 件案件。", "— 3 —", "第 4 页"]
 
 
 def test_passages_of_crlf_text_read_the_same() -> None:

@@ -50,6 +50,8 @@ def test_the_first_mark_is_the_sentence_that_answers(real: Path) -> None:
         ("落款是哪天", "2020年2月20日"),
         ("报给谁", "省人民政府："),
         ("发文字号是什么", "郑政文〔2020〕23号"),
+        ("哪位领导签的字", "签发人：王新伟"),
+        ("发给哪个机关的", "省人民政府："),
         ("这份报告的标题", "关于郑州市 2019 年度法治政府建设情况的报告"),
     ],
 )
@@ -86,6 +88,11 @@ def test_what_no_report_answers_is_not_found(real: Path, question: str) -> None:
 
 def test_what_the_report_answers_is_found(real: Path) -> None:
     assert search("全市主动公开的政府信息有多少", library=real).found
+
+
+@pytest.mark.parametrize("question", ["1060", "1211", "数据孤岛"])
+def test_words_that_stand_in_a_passage_are_found(real: Path, question: str) -> None:
+    assert search(question, library=real).found
 
 
 def test_results_are_a_sequence_best_first(real: Path) -> None:
@@ -156,7 +163,7 @@ def test_a_question_of_512_characters_is_answered_and_of_513_refused(library: Pa
 )
 @given(
     st.text(st.characters(codec=None), max_size=40)
-    | st.text("\"'*^(){}:-ANDORNOT行1\0", max_size=30)
+    | st.text("\"'*^(){}:-ANDORNOT行1零四百十\0", max_size=30)
 )
 def test_any_string_gets_results_or_one_sentence(library: Path, question: str) -> None:
     try:

@@ -1,5 +1,6 @@
 """The library on disk: what it keeps, what it refuses, what it survives."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from index import Library, ReportError, add, passages, read, remove, vectors, verify
 from index.database import DATABASE, writing
+from index.library import publish
+from index.outline import outline
 from search import search
 from tests.conftest import REPORT, FakeEncoder
 
@@ -77,7 +80,7 @@ def test_a_damaged_faiss_file_is_rebuilt_with_the_same_hits(
     found = search_again.nearest(fake.encode_query("行政复议受理了多少件")[None], 5)
     search_again.close()
     assert fake.encoded == before + 1
-    vectors.publish(library)
+    publish(library)
     assert (verify(library), answers(library)) == ([], expected)
     assert len(found[0]) == 5
 
@@ -131,21 +134,61 @@ def test_a_failure_in_the_middle_of_writing_undoes_it(
 
     with monkeypatch.context() as patch:
         patch.setattr("index.changes.set_facts", fail)
-        with pytest.raises(ReportError, match="No space left"):
+        with pytest.raises(ReportError, match="磁盘已满"):
             add(write(OTHER), library, encoder=fake)
     assert (verify(library), answers(library)) == ([], expected)
     assert add(write(OTHER), library, encoder=fake)
     assert verify(library) == []
 
 
-def test_a_failure_before_publishing_loses_nothing(
+def test_a_failure_to_publish_loses_nothing(
     library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
     with monkeypatch.context() as patch:
-        patch.setattr("index.vectors.os.fsync", lambda _: (_ for _ in ()).throw(OSError(5, "I/O")))
-        with pytest.raises(ReportError, match="I/O"):
-            add(write(OTHER), library, encoder=fake)
+        patch.setattr("index.vectors.os.fsync", fail)
+        assert add(write(OTHER), library, encoder=fake)
     assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+    publish(library)
+    assert verify(library) == []
+
+
+def test_a_library_made_anew_in_the_same_folder_is_opened_anew(
+    library: Path, write: Write, fake: FakeEncoder
+) -> None:
+    answers(library)
+    shutil.rmtree(library)
+    add(write(OTHER), library, encoder=fake)
+    assert "41 件" in answers(library, "受理行政复议案件多少件")[0][0]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE documents SET fields = 'x'",
+        "UPDATE documents SET date = 'x'",
+        "UPDATE documents SET text = replace(text, '957', '958')",
+        "DELETE FROM meta WHERE key = 'library'",
+        "UPDATE passages SET spans = 'x'",
+        "UPDATE segments SET vector = x'00'",
+        "UPDATE meta SET value = x'00' WHERE key = 'probes'",
+        "DELETE FROM meta WHERE key = 'fingerprint'",
+    ],
+)
+def test_a_damaged_row_is_one_sentence(library: Path, sql: str) -> None:
+    with sqlite3.connect(library / DATABASE) as connection:
+        connection.execute(sql)
+    (library / vectors.FILE).unlink()
+    with pytest.raises(ReportError, match="已损坏"):
+        answers(library)
+
+
+def test_every_section_is_kept_with_its_place(opened: Library) -> None:
+    document = read(REPORT)
+    kept = opened.headings(document.sha256)
+    assert kept == tuple(part.section for part in outline(document) if part.heading)
 
 
 def test_a_reader_keeps_the_generation_it_opened(
@@ -166,6 +209,7 @@ def test_a_removed_report_is_found_no_more(library: Path, write: Write, fake: Fa
     add(write(OTHER), library, encoder=fake)
     assert remove(library, 1).title == "关于郑州市2019年度法治政府建设情况的报告"
     assert {hit.document.region for hit in search("行政复议", library=library)} == {"洛阳"}
+    publish(library)
     assert verify(library) == []
 
 

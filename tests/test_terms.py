@@ -1,6 +1,8 @@
 """Index text: what meets what."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index.terms import fold, terms, tidy
 
@@ -13,6 +15,14 @@ from index.terms import fold, terms, tidy
         ("最多跑一次", "最多跑1次"),
         ("七五普法", "75普法"),
         ("三十万余条", "30 万余条"),
+        ("二○一九年", "2019年"),
+        ("12,644条", "12644条"),
+        ("12，644条", "12644条"),
+        ("二十一点八四亿", "21.84亿"),
+        ("一万两千", "12000"),
+        ("一万五", "15000"),
+        ("廿三", "23"),
+        ("百分之五十", "50%"),
         ("行政複議", "行政复议"),
         ("〔2020〕23号", "[2020]23号"),
         ("（草案）", "(草案)"),
@@ -30,6 +40,11 @@ def test_terms_are_bigrams_numbers_and_words() -> None:
 
 def test_a_run_of_numerals_that_is_no_number_stays() -> None:
     assert terms("千百") == ["千百"]
+
+
+@given(st.text("零〇○一二三九十百千万两廿点,.5", max_size=12))
+def test_every_numeral_has_terms(text: str) -> None:
+    assert all(term for term in terms(text))
 
 
 def test_folding_drops_what_shows_nothing() -> None:
