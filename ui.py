@@ -42,10 +42,10 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 CSS = """
 .gradio-container { max-width: 1400px !important; margin: 0 auto !important;
   overflow: visible !important; }
-.gradio-container .html-container { padding: 0; }
-.yj-head h1 { margin: 0; font-size: 1.6rem; }
+.gradio-container .html-container { padding: 0 !important; }
+.gradio-container .yj-head h1 { margin: 0; font-size: 1.6rem; }
 .yj, .yj-head { --faint: #57534e; } .dark .yj, .dark .yj-head { --faint: #a8a29e; }
-.yj-head p { margin: .2rem 0 0; color: var(--faint) !important; }
+.gradio-container .yj-head p { margin: .2rem 0 0; color: var(--faint) !important; }
 .yj-examples { gap: .4rem !important; } .yj-examples button { flex: none !important; }
 .yj-note { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 4px solid #b45309;
   background: var(--background-fill-secondary); }
@@ -62,19 +62,20 @@ CSS = """
 .yj-kind.不足 { color: #b91c1c; } .dark .yj-kind.不足 { color: #fca5a5; }
 .yj-kind.履职 { color: #1e40af; } .dark .yj-kind.履职 { color: #93c5fd; }
 .yj-text { margin: .5rem 0; line-height: 1.8; overflow-wrap: anywhere; white-space: pre-wrap; }
-.yj mark { background: #fef3c7; color: #1c1917; }
+.yj mark { background: #fef3c7; color: #1c1917 !important; }
 .yj mark b { background: #fcd34d; color: #1c1917 !important; font-weight: 600; }
 .yj-cite { display: flex; gap: .6rem; align-items: flex-start; padding-top: .5rem;
   border-top: 1px solid var(--border-color-primary); font-size: .85rem; }
 .yj-cite cite { flex: 1; font-style: normal; overflow-wrap: anywhere; }
-.yj-cite button { flex: none; padding: .15rem .7rem; font-size: .85rem; font-weight: 400; border: 1px solid var(--border-color-primary);
+.gradio-container .yj-cite button { flex: none; padding: .15rem .7rem; font-size: .85rem; font-weight: 400; border: 1px solid var(--border-color-primary);
   border-radius: 4px; background: var(--background-fill-secondary); cursor: pointer; }
 .yj-pane { max-height: calc(100vh - 2rem); overflow-y: auto; padding: 0 1rem; border-radius: 8px;
   border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
-.yj-report h2 { font-size: 1.15rem; } .yj-report h3 { font-size: 1.05rem; }
+.gradio-container .yj-report h2 { font-size: 1.15rem; }
+.gradio-container .yj-report :is(h3, h4, h5, h6) { font-size: 1.05rem; }
 .yj-report p { display: grid; grid-template-columns: 2.2rem 1fr; line-height: 1.8; margin: .5rem 0;
   scroll-margin: 1rem; overflow-wrap: anywhere; white-space: pre-wrap; border-radius: 4px; }
-.yj-report p > i { font-style: normal; font-size: .75rem; color: var(--faint); }
+.yj-report p > i { font-style: normal; font-size: .75rem; color: var(--faint) !important; }
 .yj-report p.chosen { background: #eff6ff; box-shadow: 0 0 0 4px #eff6ff; }
 .dark .yj-report p.chosen { background: #1e293b; box-shadow: 0 0 0 4px #1e293b; }
 @media (min-width: 900px) { #yj-report { position: sticky; top: 1rem; } }

@@ -177,7 +177,9 @@ def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
     page.wait_for_selector("#yj-question textarea, #yj-question input")
     ask(page, QUESTION)
     color = "(node) => getComputedStyle(node).color"
-    assert page.locator(".yj-card mark b").first.evaluate(color) == "rgb(28, 25, 23)"
+    for mark in ("mark", "mark b"):
+        for place in (".yj-card", ".yj-report"):
+            assert page.locator(f"{place} {mark}").first.evaluate(color) == "rgb(28, 25, 23)"
     assert page.locator(".yj-head p").evaluate(color) == "rgb(168, 162, 158)"
 
 
