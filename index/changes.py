@@ -18,6 +18,7 @@ from index.database import (
     reading,
     set_facts,
     told,
+    version_of,
     writing,
 )
 from index.encoder import Encoder, Vectors
@@ -59,7 +60,7 @@ def version(folder: Path) -> str | None:
             return None
         with reading(folder) as connection:
             known = facts(connection)
-    return f"{known['library']}:{known['generation']}" if known.get("generation") else None
+            return version_of(known) if known.get("generation") else None
 
 
 def holds(folder: Path, sha256: str) -> bool:

@@ -116,6 +116,11 @@ def facts(connection: sqlite3.Connection) -> dict[str, Any]:
     return dict(connection.execute("SELECT key, value FROM meta").fetchall())
 
 
+def version_of(known: dict[str, Any]) -> str:
+    """Return what tells one state of one library from every other."""
+    return f"{known['library']}:{known['generation']}"
+
+
 def set_facts(connection: sqlite3.Connection, **values: Any) -> None:
     """Record what the library says of itself."""
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from index import vectors
-from index.database import DATABASE, check_format, connect, facts, told
+from index.database import DATABASE, check_format, connect, facts, told, version_of
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.types import Document, Field, Kind, Passage, Section, Segment
@@ -47,7 +47,7 @@ class Library:
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
         self._facts = facts(connection)
-        self.version = f"{self._facts['library']}:{self._facts['generation']}"
+        self.version = version_of(self._facts)
         self.encoder_name = str(self._facts["encoder"])
         self._index = vectors.load(folder, connection, self._facts)
 

@@ -27,9 +27,9 @@ from index.library import insert
 from index.terminal import Parser
 from index.terms import fold
 from index.types import Passage
-from search.pipeline import Opened, open_once
+from search.pipeline import Opened, open_once, rank
 from search.query import normalise, without_regions
-from search.retrieve import Ranked, bears, retrieve, term_weights
+from search.retrieve import Ranked
 
 _BLANK = re.compile(r"\s+")
 _PARAGRAPH_READ = 480  # characters of a paragraph that an encoder of 512 tokens surely reads
@@ -56,7 +56,7 @@ class Score:
     mrr: float
 
 
-Ranking = Callable[[Question, list[Ranked]], Sequence[int]]
+Order = Callable[[Question, list[Ranked]], Sequence[int]]
 """From the candidates for a question to passage ids, best first."""
 
 
@@ -115,7 +115,7 @@ class Evaluation:
             for id, passage in opened.library.passages(document=entry.document.sha256).items()
         }
         shown = tqdm(questions, desc="提问", unit="题", disable=not sys.stderr.isatty())
-        self._asked = [(question, self._ranked(question)) for question in shown]
+        self._asked = [(q, rank(normalise(q.text), opened)) for q in shown]
 
     def by_type(self) -> dict[str, Score]:
         """Return the scores of the search as it is, by type of question and for the whole."""
@@ -135,35 +135,26 @@ class Evaluation:
     def refused(self) -> dict[str, tuple[int, int]]:
         """Return how many questions of how many were told that nothing was found."""
         groups: dict[str, list[bool]] = {}
-        for question, ranked in self._asked:
+        for question, ranking in self._asked:
             group = "有答案" if question.quotes else question.type
-            groups.setdefault(group, []).append(not self._found(question, ranked))
+            groups.setdefault(group, []).append(not ranking.found)
         return {group: (sum(told), len(told)) for group, told in groups.items()}
 
-    def _ranked(self, question: Question) -> list[Ranked]:
-        asked, opened = normalise(question.text), self._opened
-        vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
-        return retrieve(opened.library, vector, term_weights(opened.library, asked), opened.floor)
-
-    def _found(self, question: Question, ranked: list[Ranked]) -> bool:
-        held = self._opened.library.holds_all(normalise(question.text).terms)
-        return held or bears(ranked, self._opened.floor)
-
-    def _score(self, ranking: Ranking, type: str | None = None) -> Score:
+    def _score(self, order: Order, type: str | None = None) -> Score:
         return score(
             next(
                 (
                     place
-                    for place, id in enumerate(ranking(question, ranked), 1)
+                    for place, id in enumerate(order(question, asked.ranked), 1)
                     if answers(self._passages[id], question)
                 ),
                 None,
             )
-            for question, ranked in self._asked
+            for question, asked in self._asked
             if question.quotes and type in (None, question.type)
         )
 
-    def _paragraph_ranking(self) -> Ranking:
+    def _paragraph_ranking(self) -> Order:
         ids = sorted(self._passages)
         texts = [fold(self._passages[id].text)[:_PARAGRAPH_READ] for id in ids]
         encoder, regions = self._opened.encoder, self._opened.regions

@@ -12,7 +12,7 @@ from index.library import default_folder, open_library
 from index.store import Library
 from search.marks import marks
 from search.query import Query, check_top_k, normalise, without_regions
-from search.retrieve import Noise, bears, noise, retrieve, term_weights
+from search.retrieve import Noise, Ranked, bears, noise, retrieve, term_weights
 from search.types import Hit, Results
 
 
@@ -24,6 +24,15 @@ class Opened:
     encoder: Encoder
     floor: Noise
     regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates for a question, best first; ``weights`` are its terms'."""
+
+    weights: dict[str, float]
+    ranked: list[Ranked]
+    found: bool
 
 
 _opened: dict[Path, Opened] = {}
@@ -44,16 +53,24 @@ def search(query: str, *, top_k: int = 5, library: Path | str | None = None) -> 
 
 def answer(asked: Query, opened: Opened, *, top_k: int) -> Results:
     """Return the best passages of an opened library for a checked question."""
+    ranking = rank(asked, opened)
+    best = ranking.ranked[:top_k]
+    passages = opened.library.passages([found.passage_id for found in best])
+    floor = opened.floor.mean
+    hits = tuple(
+        Hit(passage, found.score, marks(passage.text, found.matches, ranking.weights, floor))
+        for found, passage in ((found, passages[found.passage_id]) for found in best)
+    )
+    return Results(asked.question, hits, ranking.found)
+
+
+def rank(asked: Query, opened: Opened) -> Ranking:
+    """Return every candidate passage for a question, and whether any bears on it."""
     weights = term_weights(opened.library, asked)
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
     ranked = retrieve(opened.library, vector, weights, opened.floor)
-    passages = opened.library.passages([found.passage_id for found in ranked[:top_k]])
-    hits = tuple(
-        Hit(passage, found.score, marks(passage.text, found.matches, weights, opened.floor.mean))
-        for found, passage in ((found, passages[found.passage_id]) for found in ranked[:top_k])
-    )
     found = bears(ranked, opened.floor) or opened.library.holds_all(asked.terms)
-    return Results(asked.question, hits, found)
+    return Ranking(weights, ranked, found)
 
 
 def open_once(library: Path | str | None = None) -> Opened:
@@ -69,7 +86,7 @@ def open_once(library: Path | str | None = None) -> Opened:
             return known
         loaded = known.encoder if known else None
         fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
-        regions = {entry.document.region for entry in fresh.entries()} - {None}
+        regions = {entry.document.region for entry in fresh.entries()}
         opened = Opened(fresh, encoder, noise(fresh), tuple(sorted(filter(None, regions))))
         _opened[folder] = opened
         return opened
