@@ -11,7 +11,7 @@ from index.encoder import load_encoder
 from index.errors import ReportError
 from index.library import default_folder, ensure_default, insert, publish
 from index.store import Library
-from index.terminal import Parser
+from index.terminal import Parser, run
 from index.verify import verify
 
 
@@ -19,16 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, or 1 after a Chinese sentence on stderr."""
     given = _parser().parse_args(arguments)
     folder: Path = given.library or default_folder()
-    try:
+
+    def command() -> int:
         if given.library is None:
             ensure_default(folder, model=getattr(given, "model", None))
         return int(given.run(given, folder))
-    except ReportError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("已中断，资料库完好，已添加的报告仍在。", file=sys.stderr)
-        return 130
+
+    return run(command, interrupted="已中断，资料库完好，已添加的报告仍在。")
 
 
 def _add(given: argparse.Namespace, folder: Path) -> int:

@@ -2,7 +2,10 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import NoReturn
+
+from index.errors import ReportError
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,3 +29,18 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help text, headed in Chinese."""
         return super().format_help().replace("usage:", "用法：", 1)
+
+
+def run(command: Callable[[], int], *, interrupted: str = "已中断。") -> int:
+    """Return the exit code of a command: its own, 1 after a ``ReportError``, 130 after Ctrl-C.
+
+    What went wrong is one Chinese sentence on stderr.
+    """
+    try:
+        return command()
+    except ReportError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130

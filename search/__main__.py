@@ -1,12 +1,10 @@
 """Ask from the terminal: ``python -m search "问题"``."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from index.errors import ReportError
-from index.terminal import Parser
+from index.terminal import Parser, run
 from search.pipeline import search
 from search.types import Hit, Results
 
@@ -19,16 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="最多几段，默认 5")
     parser.add_argument("--json", action="store_true", help="输出 JSON")
     given = parser.parse_args(arguments)
-    try:
+
+    def command() -> int:
         results = search(given.question, top_k=given.top_k, library=given.library)
-    except ReportError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("已中断。", file=sys.stderr)
-        return 130
-    print(_json(results) if given.json else _plain(results))
-    return 0
+        print(_json(results) if given.json else _plain(results))
+        return 0
+
+    return run(command)
 
 
 def _plain(results: Results) -> str:

@@ -24,7 +24,7 @@ from index.documents import parse
 from index.encoder import load_encoder
 from index.errors import ReportError
 from index.library import insert
-from index.terminal import Parser
+from index.terminal import Parser, run
 from index.terms import fold
 from index.types import Passage
 from search.pipeline import Opened, open_once, rank
@@ -224,22 +224,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", metavar="模型", help="与 --passages 同用：建库的模型")
     parser.add_argument("--no-ablation", action="store_true", help="不做消融对比")
     given = parser.parse_args(arguments)
-    try:
-        questions = load_questions(given.questions)
-        with _library(given) as folder:
-            evaluation = Evaluation(questions, open_once(folder))
-            print(_table("问题类型", evaluation.by_type()))
-            if not given.no_ablation:
-                print("\n" + _table("方法", evaluation.ablation()))
-            print("\n| 判为无依据 | 题数 | 比例 |\n|---|---|---|")
-            for group, (refused, total) in evaluation.refused().items():
-                print(f"| {group} | {refused}/{total} | {refused / total:.3f} |")
-    except ReportError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("已中断。", file=sys.stderr)
-        return 130
+    return run(lambda: _print_scores(given))
+
+
+def _print_scores(given: argparse.Namespace) -> int:
+    questions = load_questions(given.questions)
+    with _library(given) as folder:
+        evaluation = Evaluation(questions, open_once(folder))
+        print(_table("问题类型", evaluation.by_type()))
+        if not given.no_ablation:
+            print("\n" + _table("方法", evaluation.ablation()))
+        print("\n| 判为无依据 | 题数 | 比例 |\n|---|---|---|")
+        for group, (refused, total) in evaluation.refused().items():
+            print(f"| {group} | {refused}/{total} | {refused / total:.3f} |")
     return 0
 
 
