@@ -1,37 +1,23 @@
-"""Read a file into a ``Document``: decode it, hash it, find its 公文 metadata."""
+"""Read a file into a ``Document``: its text by the reader for its format, and its 公文 metadata."""
 
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from index.blocks import Block, joined, lines, rank
 from index.errors import ReportError, reason
-from index.terms import is_blank, numeral, tidy
+from index.furniture import furniture
+from index.readers import read_source
+from index.terms import numeral, plain, tidy
 from index.types import Document, Field, Role, Span
 
-SUFFIXES = (".md", ".txt")
 MAX_BYTES = 64 * 2**20
 _SHORT = 20  # characters; a longer line that ends like a sentence is one
 _HEAD_LINE = 80  # characters; no line of the head is longer
 
-_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _SENTENCE_END = "。；！？;!?"
-
-_COUNT = "[一二三四五六七八九十]{1,3}"
-_RANKS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"第{_COUNT}(?:[章编篇]|部分)",
-        rf"第{_COUNT}节",
-        rf"{_COUNT}\s*[、．.]",
-        rf"[（(]{_COUNT}[）)]|[㈠-㈩]",
-        r"\d{1,2}\s*[、．.](?!\d)",
-        r"[（(]\d{1,2}[）)]",
-    )
-)
-_HASHES = re.compile(r"#{1,6}(?:\s+|(?=[第（(一二三四五六七八九十\d]))")
 
 _ORGAN = (
     r"[^\s，。；、：:]{2,40}?(?:人民政府|政府|委员会|人大常委会|法院|检察院|党组|党委"
@@ -52,7 +38,7 @@ _REGISTER = re.compile(
 )
 _DOC_NUMBER = re.compile(_NUMBER)
 _GENRE = re.compile(
-    r"(?:报告|公报|通报|通知|通告|公告|决定|决议|意见|方案|纲要|规划|计划|总结|综述|年报|白皮书|要点|办法|规定"
+    r"(?:报告|预算|决算|执行情况|工作情况|建设情况|公报|通报|通知|通告|公告|决定|决议|意见|方案|纲要|规划|计划|总结|综述|年报|白皮书|要点|办法|规定"
     r"|条例|说明|汇报|请示|纪要|函|批复)(?:[（(].{1,20}[）)]|》|\[\d+\])?$"
 )
 _DATE = re.compile(
@@ -65,35 +51,39 @@ _YEAR = re.compile(
 )
 _YEARS = re.compile(r"\d{4}\s*年?\s*[—–\-－~～至到]+\s*\d{4}\s*年")
 _OPENING = re.compile(r"现(?:将|就|把)?.{0,60}?(?:报告|汇报|通报|总结)如下")
+# Where a report was given: ——2025年1月19日在重庆市第六届人民代表大会第三次会议上
+_HELD = re.compile(
+    rf"[—–\-－（(\s]*{_DATE.pattern}(?:[和、至]\S{{1,3}}日)?\S{{0,24}}?[在于]\S{{4,40}}?(?:会议|大会)"
+)
+_TITLE_AND_REST = re.compile(r"(?P<title>[^—。，]{2,40}?报告(?:（.{1,10}?）)?)\s*(?P<rest>——.*)")
+_BY_ORGAN = re.compile(rf"\S{{2,8}}(?:机关|机构|单位|部门)[:：](?P<organ>{_ORGAN})")
+_WITH_PLACE = re.compile(r"\S{1,8}[省市县区州盟旗]\S")  # an organ below the title is named in full
+_BEGUN_ORGAN = re.compile(r"[\u4e00-\u9fff]{2,}[省市县区州盟旗][\u4e00-\u9fff]+")
+_SPOKEN = re.compile(
+    r"我(?:谨)?代表(?P<organ>国务院|(?![省市县区州本自])[\u4e00-\u9fff]{2,12}?人民政府)"
+)
+_OPENING_BLOCKS = 12  # among the first so many the speaker says for whom the report is given
 _AFTER_DATE = re.compile(
     r"[（(【\[]|附\s*件|附\s*[:：]|抄\s*送|主\s*送|印\s*发|联系人|公开|.*印发$"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A line that is not blank, without the blanks around it and without markdown's ``#``.
-
-    ``indented`` lines begin a paragraph: 　　 or two spaces in front.
-    """
-
-    start: int
-    end: int
-    hashes: int
-    indented: bool
-    text: str
-
-
 def read(path: Path) -> Document:
     """Read a report.
 
-    Raises ``ReportError`` if the file is missing, empty, too large, not text in UTF-8 or
-    GB18030, or of a format that is not read.
+    Raises ``ReportError`` if the file is missing, empty, too large, damaged, encrypted, without
+    text, or of a format that is not read or not what its suffix says.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ReportError(
-            f"不能读取“{path.name}”：目前只支持 {'、'.join(SUFFIXES)} 文件，请先另存为文本。"
-        )
+    return parse(load(path), name=path.name)
+
+
+def load(path: Path) -> bytes:
+    """Return the bytes of a file. Raises ``ReportError`` if it is missing or too large."""
+    try:
+        str(path).encode()  # names that are no text come out of old archives
+    except UnicodeEncodeError as exc:
+        shown = str(path).encode("utf-8", "replace").decode()
+        raise ReportError(f"不能读取“{shown}”：文件名不是正常的文字，请改名后再添加。") from exc
     try:
         if not path.is_file():
             why = "这不是一个文件" if path.exists() else "文件不存在"
@@ -102,21 +92,28 @@ def read(path: Path) -> Document:
             raise ReportError(
                 f"不能读取“{path.name}”：文件超过 {MAX_BYTES >> 20} MB，请拆分后再添加。"
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as exc:
         raise ReportError(f"不能读取“{path}”：{reason(exc)}，请检查路径和权限。") from exc
-    return parse(data, name=path.name)
 
 
 def parse(data: bytes, *, name: str) -> Document:
     """Make a ``Document`` of a file's bytes. Raises ``ReportError`` as ``read`` does."""
-    text = _decode(data, name)
-    lines = tuple(blocks(text))
-    if not lines:
+    source = read_source(data, name)
+    text = source.text
+    every = lines(text)
+    if not every:
         raise ReportError(f"不能添加“{name}”：文件里没有文字，请换一个文件。")
-    head = tuple(_head_fields(lines))
+    body = next((line.start for line in every if is_body(line)), len(text))
+    beside = furniture(every, text, body=body)
+    shown = joined([line for line in every if line.start not in beside], text)
+    if not shown:
+        raise ReportError(
+            f"不能添加“{name}”：文件里没有正文，只有页码、目录一类的内容，请换一个文件。"
+        )
+    head = tuple(_head_fields(shown))
     taken = {field.spans for field in head}
-    fields = (*head, *(field for field in _foot_fields(lines) if field.spans not in taken))
+    fields = (*head, *(field for field in _foot_fields(shown) if field.spans not in taken))
     # The first of a kind counts, but a date in the foot before one in the head.
     ordered = sorted(fields, key=lambda field: field.role == "成文日期" and field in head)
     raw = {field.role: _raw(text, field.spans) for field in reversed(ordered)}
@@ -124,84 +121,43 @@ def parse(data: bytes, *, name: str) -> Document:
     title = values.get("标题")
     number = _DOC_NUMBER.search(values.get("发文字号", ""))
     day = _DATE.search(values.get("成文日期", ""))
+    on = _date(day) if day else None
     return Document(
         name=name,
         text=text,
         sha256=hashlib.sha256(data).hexdigest(),
         title=title,
-        issuer=_issuer(values.get("发文机关"), title),
+        issuer=_issuer(values.get("发文机关"), title, shown),
         doc_number=number[0] if number else None,
         signer=_signer(raw.get("签发人")),
         addressee=values["主送机关"].rstrip("：:") if "主送机关" in values else None,
-        date=_date(day) if day else None,
-        year=_report_year(title, lines),
+        date=on,
+        year=_report_year(title, shown, on),
         fields=fields,
+        furniture=tuple((line.start, line.end) for line in every if line.start in beside),
+        pages=source.pages,
     )
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """Yield the lines of a text that show something, in order."""
-    for line in _LINE.finditer(text):
-        start, end = _strip(text, *line.span())
-        mark = _HASHES.match(text, start, end)
-        if mark:
-            closing = len(text[mark.end() : end].rstrip("#"))
-            start, end = _strip(text, mark.end(), mark.end() + closing)
-        if start < end:
-            hashes = text.count("#", mark.start(), mark.end()) if mark else 0
-            indented = (
-                text[line.start() : start].expandtabs().count(" ") > 1
-                or "\u3000" in (text[line.start() : start])
-            )
-            yield Block(start, end, hashes, indented and not hashes, text[start:end])
-
-
-def _strip(text: str, start: int, end: int) -> Span:
-    while start < end and is_blank(text[start]):
-        start += 1
-    while start < end and is_blank(text[end - 1]):
-        end -= 1
-    return start, end
-
-
-def _decode(data: bytes, name: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    for attempt in (encoding, "gb18030"):
-        try:
-            text = data.decode(attempt)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text and (attempt != "gb18030" or _is_chinese(text)):
-            return text
-    raise ReportError(
-        f"不能读取“{name}”：内容不是 UTF-8 或 GB18030 编码的文本，请用文本编辑器另存为 UTF-8 后再添加。"
-    )
-
-
-def _is_chinese(text: str) -> bool:
-    """Whether bytes read as GB18030 make sense: other encodings read so give rare characters."""
-    hanzi = [char for char in text if "\u2e80" <= char <= "\U0003ffff" and not char.isspace()]
-    common = sum(len(char.encode("gb2312", "ignore")) > 0 for char in hanzi)
-    return common >= 0.6 * len(hanzi)
+def blocks(document: Document) -> list[Block]:
+    """Return the blocks of a document in order, without what is no part of the report."""
+    beside = {start for start, _ in document.furniture}
+    shown = [line for line in lines(document.text) if line.start not in beside]
+    return joined(shown, document.text)
 
 
 def _raw(text: str, spans: Sequence[Span]) -> str:
-    return "".join(text[start:end] for start, end in spans)
-
-
-def rank(line: str) -> int | None:
-    """Return the rank of the number that a heading or list item begins with, 0 the highest.
-
-    By GB/T 9704: 第一章, 第一节, 一、（一）1.（1）. None if the line begins with no number.
-    """
-    return next((i for i, start in enumerate(_RANKS) if start.match(line)), None)
+    return plain("".join(text[start:end] for start, end in spans))
 
 
 def is_body(block: Block) -> bool:
     """Whether a line is of the body: it begins with a number, is a sentence, or opens the report."""
     line = tidy(block.text)
+    if _HELD.match(line):
+        return False
     return (
-        rank(line) is not None
+        block.row
+        or rank(line) is not None
         or bool(_OPENING.search(line))
         or len(line) > _HEAD_LINE
         or (
@@ -211,38 +167,55 @@ def is_body(block: Block) -> bool:
     )
 
 
-def _head_fields(lines: Sequence[Block]) -> Iterator[Field]:
-    head = lines[: next((i for i, block in enumerate(lines) if is_body(block)), len(lines))]
+def _head_fields(shown: Sequence[Block]) -> Iterator[Field]:
+    whole = shown[: next((i for i, block in enumerate(shown) if is_body(block)), len(shown))]
+    head = [part for block in whole for part in _title_and_rest(block)]
     title = _title_lines(head)
     if title:
-        yield Field("标题", tuple((head[i].start, head[i].end) for i in title))
+        yield Field("标题", tuple(span for i in title for span in head[i].spans))
     for i, block in enumerate(head):
         if i not in title:
-            yield from _line_fields(block, after_title=bool(title) and i >= title.stop)
+            before = head[i - 1] if i and i - 1 not in title else None
+            yield from _line_fields(block, before, after_title=bool(title) and i >= title.stop)
 
 
-def _line_fields(block: Block, *, after_title: bool) -> Iterator[Field]:
+def _title_and_rest(block: Block) -> Iterator[Block]:
+    """Part a line that holds the title and, behind a dash, when and where the report was given."""
+    match = _TITLE_AND_REST.fullmatch(block.text)
+    if not match:
+        yield block
+        return
+    yield block.part(*match.span("title"))
+    yield block.part(*match.span("rest"))
+
+
+def _line_fields(block: Block, before: Block | None, *, after_title: bool) -> Iterator[Field]:
     """Yield what a line of the head holds; 文号 and 签发人 may share one."""
     register = _REGISTER.fullmatch(block.text)
     if register:
         roles: tuple[tuple[Role, str], ...] = (("发文字号", "number"), ("签发人", "signer"))
         for role, group in roles:
             if register[group]:
-                start, end = register.span(group)
-                yield Field(role, ((block.start + start, block.start + end),))
+                yield Field(role, block.part(*register.span(group)).spans)
         return
     other = _head_role(tidy(block.text), after_title=after_title)
-    if other:
-        yield Field(other, ((block.start, block.end),))
+    if other == "发文机关" and before and _BEGUN_ORGAN.fullmatch(tidy(before.text)):
+        yield Field(other, before.spans + block.spans)
+    elif other:
+        yield Field(other, block.spans)
 
 
 def _head_role(line: str, *, after_title: bool) -> Role | None:
     if line[-1] in "：:" and not _SALUTATION.match(line.rstrip("：:")):
         parts = re.split("[，、]", re.sub("[（(].*?[）)]", "", line.rstrip("：:")))
         return "主送机关" if after_title and all(map(_ADDRESSEE_PART.fullmatch, parts)) else None
-    if _DATE.fullmatch(line):
+    if _DATE.fullmatch(line) or _HELD.match(line):
         return "成文日期"
-    return "发文机关" if not after_title and _ORGAN_LINE.fullmatch(line) else None
+    if _BY_ORGAN.fullmatch(line):
+        return "发文机关"
+    if not _ORGAN_LINE.fullmatch(line) or (after_title and not _WITH_PLACE.match(line)):
+        return None
+    return "发文机关"
 
 
 def _title_lines(head: Sequence[Block]) -> range:
@@ -269,25 +242,29 @@ def _goes_on(line: str) -> bool:
     return "关于" in line and not _GENRE.search(line)
 
 
-def _foot_fields(lines: Sequence[Block]) -> Iterator[Field]:
+def _foot_fields(shown: Sequence[Block]) -> Iterator[Field]:
     """Find the date at the foot: below the name of an organ, or above nothing but its notes."""
-    body = next((i for i, block in enumerate(lines) if is_body(block)), len(lines))
+    body = next((i for i, block in enumerate(shown) if is_body(block)), len(shown))
     notes = True
-    for i in range(len(lines) - 1, body, -1):
-        line = tidy(lines[i].text)
-        signed = bool(_ORGAN_LINE.fullmatch(tidy(lines[i - 1].text)))
+    for i in range(len(shown) - 1, body, -1):
+        line = tidy(shown[i].text)
+        signed = bool(_ORGAN_LINE.fullmatch(tidy(shown[i - 1].text)))
         if _DATE.fullmatch(line) and (signed or notes):
-            yield Field("成文日期", ((lines[i].start, lines[i].end),))
+            yield Field("成文日期", shown[i].spans)
             if signed:
-                yield Field("发文机关", ((lines[i - 1].start, lines[i - 1].end),))
+                yield Field("发文机关", shown[i - 1].spans)
             return
-        notes = notes and (bool(_AFTER_DATE.match(line)) or not is_body(lines[i]))
+        notes = notes and (bool(_AFTER_DATE.match(line)) or not is_body(shown[i]))
 
 
-def _issuer(line: str | None, title: str | None) -> str | None:
-    match = _ORGAN_LINE.fullmatch(line) if line else None
+def _issuer(line: str | None, title: str | None, shown: Sequence[Block]) -> str | None:
+    """Return who issued the report: by its own line, by the title, or by who speaks in it."""
+    match = (_ORGAN_LINE.fullmatch(line) or _BY_ORGAN.fullmatch(line)) if line else None
     if not match and title:
         match = re.match(rf"(?P<organ>{_ORGAN})关于", title)
+    if not match:
+        spoken = (_SPOKEN.search(tidy(block.text)) for block in shown[:_OPENING_BLOCKS])
+        match = next(filter(None, spoken), None)
     return match["organ"] if match else None
 
 
@@ -298,9 +275,12 @@ def _signer(line: str | None) -> str | None:
     return joint.join(names) or None
 
 
-def _report_year(title: str | None, lines: Sequence[Block]) -> int | None:
-    """Return the one year that the title, or else the opening sentence, names; 年度 counts first."""
-    opening = next((m[0] for block in lines for m in _OPENING.finditer(block.text)), None)
+def _report_year(title: str | None, shown: Sequence[Block], day: date | None) -> int | None:
+    """Return the one year that the title, or else the opening sentence, names; 年度 counts first.
+
+    A 政府工作报告 that names none is that of the year in which it was given.
+    """
+    opening = next((m[0] for block in shown for m in _OPENING.finditer(block.text)), None)
     for text in filter(None, (title, opening)):
         if _YEARS.search(text):
             return None
@@ -309,7 +289,7 @@ def _report_year(title: str | None, lines: Sequence[Block]) -> int | None:
         years = whole or {numeral(m["year"]) for m in found}
         if len(years) == 1:
             return years.pop()
-    return None
+    return day.year if day and title and title.endswith("政府工作报告") else None
 
 
 def _date(match: re.Match[str]) -> date | None:

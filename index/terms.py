@@ -16,6 +16,24 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MYRIADS = re.compile(r"(?<![\d.])(\d{1,4})万(\d{1,4})(?![\d.万千百])")
 _RUN = re.compile(rf"[{_CJK}]+|[a-z]+|\d+(?:\.\d+)?")
 
+_YEAR_APART = re.compile(r"(?<!\d)(\d) (\d) (\d) (\d)(?=\s*年)")
+
+# Fonts of PDFs give radicals for the characters that look the same: ⻓ for 长, ⼯ for 工. From
+# EquivalentUnifiedIdeograph.txt of Unicode; NFKC knows only those of Kangxi, added below.
+_RADICALS = str.maketrans(
+    "⺁⺂⺃⺄⺅⺆⺇⺈⺉⺊⺋⺌⺍⺎⺏⺐⺑⺒⺓⺔⺕⺖⺗⺘⺙⺛⺜⺝⺞⺟⺠⺡⺢⺣⺤⺥⺦⺧"
+    "⺨⺩⺪⺫⺬⺭⺮⺯⺰⺱⺲⺳⺴⺵⺶⺷⺸⺹⺺⺻⺼⺽⺾⺿⻀⻁⻂⻃⻄⻅⻆⻇⻈⻉⻊⻋⻌⻍"
+    "⻎⻏⻐⻑⻒⻓⻔⻕⻖⻗⻘⻙⻚⻛⻜⻝⻞⻟⻠⻡⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
+    "厂乛乚乙亻冂𠘨刀刂卜㔾小小兀尣尢𡯂巳幺彑彐忄心扌攵旡日月歺母民氵氺灬爫爫丬牛"
+    "犭王𤴔目示礻𥫗糹纟罓罒㓁冗𦉫羊𦍌𦍋耂肀聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶"
+    "辶邑钅長镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
+) | {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)}
+
+
+def plain(text: str) -> str:
+    """Write radicals as characters, one for one: offsets stay."""
+    return text.translate(_RADICALS)
+
 
 def is_blank(char: str) -> bool:
     """Whether a character shows nothing: white space, controls, formats, lone surrogates."""
@@ -23,14 +41,14 @@ def is_blank(char: str) -> bool:
 
 
 def tidy(text: str) -> str:
-    """Drop white space beside Chinese, fold the rest to single spaces: 「2019 年」 → 「2019年」."""
-    return " ".join(_BLANK_BESIDE_CJK.sub("", text).split())
+    """Drop white space beside Chinese, fold the rest to single spaces: 「1 9 9 8 年」 → 「1998年」."""
+    return " ".join(_BLANK_BESIDE_CJK.sub("", _YEAR_APART.sub(r"\1\2\3\4", text)).split())
 
 
 def fold(text: str) -> str:
     """Fold forms that mean the same: width and radicals (NFKC), 繁 → 简, white space."""
     visible = "".join(char if char.isspace() else "" if is_blank(char) else char for char in text)
-    simplified: str = _to_simplified().convert(unicodedata.normalize("NFKC", visible))
+    simplified: str = _to_simplified().convert(unicodedata.normalize("NFKC", plain(visible)))
     return tidy(simplified)
 
 

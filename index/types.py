@@ -3,6 +3,7 @@
 A ``Span`` ``(start, end)`` refers to ``Document.text`` unless the attribute says otherwise.
 """
 
+import bisect
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,18 +12,31 @@ from typing import Literal
 Span = tuple[int, int]
 
 _REGION = re.compile(
-    r"(?:\d{4}年)?(?:[\u4e00-\u9fff]{2,4}(?:省|自治区))?(?P<stem>[\u4e00-\u9fff]{2,5}?)"
-    r"(?:[省市州盟县区旗]|(?:壮族|回族|维吾尔)?自治[区州县])?(?:人民政府|政府工作报告)"
+    r"(?:关于)?(?:\d{4}年度?)?(?:[\u4e00-\u9fff]{2,6}?(?:省|市|自治区))?(?P<stem>(?!人民)[\u4e00-\u9fff]{2,5}?)"
+    r"(?:(?:新区|[省市州盟县区旗]|(?:壮族|回族|维吾尔)?自治[区州县])"
+    r"(?=(?:人民)?政府|\d{4}|[\u4e00-\u9fff]{2,16}(?:[局委厅]|委员会|办公室|法院|检察院))|(?=政府工作报告))"
 )
+_NATIONAL = re.compile(r"(?:\d{4}年)?(?:国务院|中央人民政府|全国)")
 
 Kind = Literal["已完成", "不足", "履职", "计划", "其他"]
 """What a section tells: done, lacking, the leader's duties, planned, anything else."""
 
-Role = Literal["发文机关", "发文字号", "签发人", "标题", "主送机关", "成文日期", "正文", "结语"]
-"""What a passage is to its document: a field of its head or foot, the body, or the closing words."""
+Role = Literal[
+    "发文机关", "发文字号", "签发人", "标题", "主送机关", "成文日期", "正文", "结语", "表格", "表头"
+]
+"""What a passage is to its document: a field of its head or foot, a paragraph of the body, the closing
+words, a row of a table, or a row at its head: that goes with the rows below and is not found itself."""
 
 Grain = Literal["item", "sentence", "clause"]
 """The grains that are embedded: 一是-items (or windows of sentences), sentences, clauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a file as its reader yields it, and where each page of a PDF begins in it."""
+
+    text: str
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +52,9 @@ class Document:
     """A report: its decoded text, never changed, and the metadata found in it.
 
     ``sha256`` is that of the file's bytes. A metadata value that the text does not hold is None.
-    ``year`` is the year reported on, not that of ``date``.
+    ``year`` is the year reported on, not that of ``date``. ``furniture`` is what stands in the text
+    beside the report: page numbers, running heads, buttons of a site. ``pages``: where each page of
+    a PDF begins.
     """
 
     name: str
@@ -52,20 +68,28 @@ class Document:
     date: date | None
     year: int | None
     fields: tuple[Field, ...] = ()
+    furniture: tuple[Span, ...] = field(default=(), repr=False)
+    pages: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def region(self) -> str | None:
-        """The place whose government reports, without its 省 or 市: 郑州; None if unnamed."""
-        for name in (self.issuer, self.title):
-            match = _REGION.match(name or "")
+        """The place whose government reports, without its 省 or 市: 郑州; 全国; None if unnamed."""
+        for name in filter(None, (self.issuer, self.title)):
+            if _NATIONAL.match(name):
+                return "全国"
+            match = _REGION.match(name)
             if match and match["stem"][0] not in "省市县区本":
                 return match["stem"]
         return None
 
+    def page(self, offset: int) -> int | None:
+        """Return the page from 1 on which a character stands; None if the file has no pages."""
+        return bisect.bisect_right(self.pages, offset) or None
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A numbered section. ``path`` holds the headings from the outermost to its own.
+    """A section. ``path`` holds the headings from the outermost to its own.
 
     ``span`` is its heading in the text; in a run-in heading （「（一）加强领导。各部门……」）
     these characters belong to the passage as well.
@@ -96,7 +120,9 @@ class Passage:
     """One natural paragraph of a document.
 
     ``number`` counts the passages of the document from 1. ``spans`` are its characters in
-    ``document.text``: one span if it stands there in one piece, more where a page break was joined.
+    ``document.text``: one span if it stands there in one piece, more where a page break or lines that
+    were wrapped are joined. ``header``: for a row of a table the rows at its head, and the line above
+    that gives the unit.
     """
 
     document: Document
@@ -104,7 +130,9 @@ class Passage:
     spans: tuple[Span, ...]
     role: Role
     section: Section | None
+    kind: Kind
     segments: tuple[Segment, ...]
+    header: tuple[Span, ...] = ()
 
     @property
     def text(self) -> str:
@@ -113,10 +141,15 @@ class Passage:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The headings above the passage, outermost first; empty outside numbered sections."""
+        """The headings above the passage, outermost first; empty outside sections."""
         return self.section.path if self.section else ()
 
     @property
-    def kind(self) -> Kind:
-        """The kind of its section; 其他 outside numbered sections."""
-        return self.section.kind if self.section else "其他"
+    def page(self) -> int | None:
+        """The page from 1 on which it begins; None if the file has no pages."""
+        return self.document.page(self.spans[0][0])
+
+    @property
+    def header_text(self) -> tuple[str, ...]:
+        """The lines of ``header`` in the source's own characters."""
+        return tuple(self.document.text[start:end] for start, end in self.header)

@@ -142,7 +142,7 @@ def test_an_impossible_date_is_none() -> None:
 
 @pytest.mark.parametrize("data", [b"", b" \n\t\r\n", "\ufeff\u200b\n".encode()])
 def test_a_file_without_text_is_refused(write: Write, data: bytes) -> None:
-    with pytest.raises(ReportError, match="没有文字"):
+    with pytest.raises(ReportError, match=r"没有文字|是空的"):
         read(write(data))
 
 
@@ -150,7 +150,6 @@ def test_a_file_without_text_is_refused(write: Write, data: bytes) -> None:
     "data",
     [
         b"\xff\x00\x01\x80",
-        b"PK\x03\x04\x00\x00\x00\x00",
         b"\x81",
         "現將有關情況報告如下".encode("big5"),
     ],
