@@ -1,17 +1,28 @@
-"""Keep a library from the terminal: ``python -m index add FILE… | list | remove ID | verify``."""
+"""Keep a library from the terminal: ``python -m index add PATH… | list | remove ID | check | verify``."""
 
 import argparse
+import contextlib
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from index.changes import remove, version
-from index.documents import read
-from index.encoder import load_encoder
+from tqdm import tqdm
+
+from index.changes import remove
+from index.checker import HEADINGS, check
 from index.errors import ReportError
-from index.library import default_folder, ensure_default, insert, publish
-from index.store import Library
-from index.terminal import Parser, run
+from index.library import (
+    Added,
+    add_many,
+    default_folder,
+    ensure_default,
+    publish,
+    reports_in,
+)
+from index.readers import SUFFIXES
+from index.store import Entry, Library
+from index.terminal import Parser, run, table
 from index.verify import verify
 
 
@@ -21,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = given.library or default_folder()
 
     def command() -> int:
-        if given.library is None:
+        if given.library is None and given.run is not _check:
             ensure_default(folder, model=getattr(given, "model", None))
         return int(given.run(given, folder))
 
@@ -29,28 +40,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add(given: argparse.Namespace, folder: Path) -> int:
-    encoder = load_encoder(given.model or _encoder_of(folder))
-    refused = 0
-    for file in given.files:
+    files, others = _files(given.paths)
+    if not files:
+        raise ReportError(
+            f"没有可以添加的报告：“{given.paths[0]}”里没有 {'、'.join(SUFFIXES)} 文件，请换一个文件夹。"
+        )
+    told: list[Added] = []
+    passages = 0
+    with tqdm(total=len(files), desc="添加", unit="份", disable=not sys.stderr.isatty()) as bar:
         try:
-            added = insert(read(file), folder, encoder=encoder)
-            print(f"{'已添加' if added else '已在库中'}：{file}")
-        except ReportError as exc:
-            refused += 1
-            print(exc, file=sys.stderr)
-    if refused < len(given.files):
-        publish(folder)
-    return 1 if refused else 0
+            with contextlib.closing(add_many(files, folder, model=given.model)) as adding:
+                for done in adding:
+                    told.append(done)
+                    passages += done.passages
+                    bar.set_postfix_str(f"{passages} 段")
+                    bar.update()
+                    bar.clear()
+                    if done.outcome is None:
+                        print(done.reason, file=sys.stderr)
+                    else:
+                        print(f"{done.outcome}：{done.file}")
+        finally:
+            _summary(told, len(files), others)
+    return 1 if any(done.outcome is None for done in told) else 0
 
 
-def _list(_: argparse.Namespace, folder: Path) -> int:
+def _files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    found = [reports_in(path) for path in paths]
+    files = dict.fromkeys(file for known, _ in found for file in known)
+    return list(files), [file for _, others in found for file in others]
+
+
+def _summary(told: Sequence[Added], expected: int, others: Sequence[Path]) -> None:
+    """Print what became of the files, if there were several."""
+    if expected > 1 or others:
+        counts = [
+            sum(done.outcome == outcome for done in told)
+            for outcome in ("新增", "更新", "未变", None)
+        ]
+        rows = [[str(count) for count in (*counts, sum(done.passages for done in told))]]
+        print("\n" + table(("新增", "更新", "未变", "拒绝", "新增段落"), rows))
+    if len(told) < expected:
+        print(f"还有 {expected - len(told)} 份没有处理。")
+    if others:
+        named = "、".join(file.name for file in others[:5]) + ("等" if len(others) > 5 else "")
+        print(f"另有 {len(others)} 个文件不是报告的格式或是链接，没有理会：{named}")
+
+
+def _list(given: argparse.Namespace, folder: Path) -> int:
     with Library.open(folder) as library:
-        for entry in library.entries():
-            d = entry.document
-            facts = (d.title or d.name, d.issuer, d.doc_number, d.date and d.date.isoformat())
-            shown = "\t".join(fact or "—" for fact in facts)
-            print(f"{entry.id}\t{shown}\t{entry.passages} 段")
+        entries = library.entries()
+    if given.json:
+        print(json.dumps([_fields(entry) for entry in entries], ensure_ascii=False, indent=2))
+        return 0
+    rows = [
+        [
+            str(value) if value is not None else "—"
+            for value in (
+                entry.id,
+                entry.document.title or entry.document.name,
+                entry.document.issuer,
+                entry.document.region,
+                entry.document.year,
+                entry.document.doc_number,
+                entry.document.date,
+                entry.passages,
+            )
+        ]
+        for entry in entries
+    ]
+    print(table(("编号", "标题", "发文机关", "地区", "年度", "文号", "日期", "段落"), rows))
     return 0
+
+
+def _fields(entry: Entry) -> dict[str, object]:
+    d = entry.document
+    return {
+        "id": entry.id,
+        **{
+            name: getattr(d, name)
+            for name in (
+                "name",
+                "title",
+                "issuer",
+                "region",
+                "year",
+                "doc_number",
+                "signer",
+                "addressee",
+            )
+        },
+        "date": d.date and d.date.isoformat(),
+        "sha256": d.sha256,
+        "passages": entry.passages,
+        "pages": len(d.pages) or None,
+    }
 
 
 def _remove(given: argparse.Namespace, folder: Path) -> int:
@@ -58,6 +142,20 @@ def _remove(given: argparse.Namespace, folder: Path) -> int:
     publish(folder)
     print(f"已移除：{document.title or document.name}")
     return 0
+
+
+def _check(given: argparse.Namespace, _: Path) -> int:
+    files, _others = _files(given.paths)
+    refused = 0
+    rows: list[Sequence[str]] = []
+    for file in files:
+        try:
+            rows.append(check(file).row())
+        except ReportError as exc:
+            refused += 1
+            print(exc, file=sys.stderr)
+    print(table(HEADINGS, rows))
+    return 1 if refused else 0
 
 
 def _verify(_: argparse.Namespace, folder: Path) -> int:
@@ -69,42 +167,35 @@ def _verify(_: argparse.Namespace, folder: Path) -> int:
     return 1 if wrong else 0
 
 
-def _encoder_of(folder: Path) -> str | None:
-    """Return the model that an existing library was made by."""
-    if not version(folder):
-        return None
-    with Library.open(folder) as library:
-        return library.encoder_name
-
-
 def _parser() -> Parser:
     parser = Parser("python -m index", "管理报告资料库")
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
     commands = parser.add_subparsers(required=True, metavar="命令", title="命令")
-    command = commands.add_parser(
-        "add",
-        prog="python -m index add",
-        help="添加报告（.md、.txt）",
-        description="添加报告（.md、.txt）",
-    )
-    command.add_argument("files", nargs="+", type=Path, metavar="文件")
-    command.add_argument("--model", metavar="模型", help="sentence-transformers 的模型名或文件夹")
-    command.set_defaults(run=_add)
-    commands.add_parser(
-        "list", prog="python -m index list", help="列出报告", description="列出报告"
-    ).set_defaults(run=_list)
-    command = commands.add_parser(
-        "remove", prog="python -m index remove", help="按编号移除报告", description="按编号移除报告"
-    )
-    command.add_argument("id", type=int, metavar="编号")
-    command.set_defaults(run=_remove)
-    commands.add_parser(
-        "verify",
-        prog="python -m index verify",
-        help="检查资料库是否完好",
-        description="检查资料库是否完好",
-    ).set_defaults(run=_verify)
+    told = dict(_commands())
+
+    def command(name: str, run: object) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name, prog=f"python -m index {name}", help=told[name], description=told[name]
+        )
+        made.set_defaults(run=run)
+        return made
+
+    adding = command("add", _add)
+    adding.add_argument("paths", nargs="+", type=Path, metavar="文件或文件夹")
+    adding.add_argument("--model", metavar="模型", help="sentence-transformers 的模型名或文件夹")
+    command("list", _list).add_argument("--json", action="store_true", help="输出 JSON")
+    command("remove", _remove).add_argument("id", type=int, metavar="编号")
+    command("check", _check).add_argument("paths", nargs="+", type=Path, metavar="文件或文件夹")
+    command("verify", _verify)
     return parser
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    yield "add", "添加报告（.docx、.pdf、.html、.txt、.md）或整个文件夹；改过的文件取代旧版"
+    yield "list", "列出报告"
+    yield "remove", "按编号移除报告"
+    yield "check", "不入库，只看程序怎样理解文件：标题、段落、最长的段、没有归属的字"
+    yield "verify", "检查资料库是否完好"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Put reports into a library and take them out, each in one transaction."""
 
+import hashlib
 import json
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.store import Library, check_encoder, text_sha256
 from index.types import Document, Passage, Section
+
+Outcome = Literal["新增", "更新", "未变"]
+"""What adding a file did: a new report, a new version of one, nothing."""
 
 
 def create(folder: Path, encoder: Encoder, probes: Sequence[str]) -> None:
@@ -63,11 +67,24 @@ def version(folder: Path) -> str | None:
             return version_of(known) if known.get("generation") else None
 
 
-def holds(folder: Path, sha256: str) -> bool:
-    """Whether the library has a document of these bytes."""
+def holds(folder: Path, sha256: str, path: Path | None = None) -> bool:
+    """Whether the library has a document of these bytes, and as the file of this path if given."""
     with told(folder), reading(folder) as connection:
-        found = connection.execute("SELECT 1 FROM documents WHERE sha256 = ?", (sha256,))
-        return found.fetchone() is not None
+        if not facts(connection):
+            return False
+        check_format(folder, connection)
+        sql = "SELECT 1 FROM documents d WHERE sha256 = ?"
+        if path is None:
+            return connection.execute(sql, (sha256,)).fetchone() is not None
+        sql += " AND EXISTS (SELECT 1 FROM files WHERE document_id = d.id AND path = ?)"
+        return connection.execute(sql, (sha256, str(path))).fetchone() is not None
+
+
+def link(folder: Path, sha256: str, path: Path) -> Outcome | None:
+    """Record that a file holds a document of the library; None if there is none of these bytes."""
+    with told(folder), writing(folder) as connection:
+        same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
+        return _point(connection, path, same[0]) if same else None
 
 
 def write(
@@ -75,31 +92,55 @@ def write(
     document: Document,
     passages: Sequence[Passage],
     *,
+    path: Path | None,
     headings: Sequence[Section],
     vectors: Vectors,
     terms: Sequence[Sequence[str]],
+    digests: Sequence[bytes],
     encoder: Encoder,
-) -> bool:
-    """Add a document in one transaction; return False if its bytes are there already.
+) -> Outcome:
+    """Add a document in one transaction, in place of what the file at ``path`` held before.
 
     ``headings`` are all sections in order, ``vectors`` float32 [segments of all passages in order,
-    dim], ``terms`` a list per passage.
+    dim], ``terms`` a list per passage, ``digests`` the same for passages that say the same.
     """
     with told(folder), writing(folder) as connection:
         check_format(folder, connection)
         known = facts(connection)
         check_encoder(folder, known, encoder)
-        same = connection.execute("SELECT 1 FROM documents WHERE sha256 = ?", (document.sha256,))
-        if same.fetchone():
-            return False
-        id = _insert_document(connection, document)
+        same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", (document.sha256,))
+        found = same.fetchone()
+        if found:
+            return _point(connection, path, found[0]) if path else "未变"
+        hashed = hashlib.sha256(vectors.astype(np.float32).tobytes()).hexdigest()
+        id = _insert_document(connection, document, hashed)
         sections = {section: _insert_section(connection, id, section) for section in headings}
         rows = iter(vectors)
-        for passage, words in zip(passages, terms, strict=True):
+        for passage, words, digest in zip(passages, terms, digests, strict=True):
             section = sections[passage.section] if passage.section else None
-            _insert_passage(connection, id, section, passage, words, rows)
+            _insert_passage(connection, id, section, passage, words, digest, rows)
         set_facts(connection, generation=int(known["generation"]) + 1)
-    return True
+        return "更新" if path and _point(connection, path, id) == "更新" else "新增"
+
+
+def _point(connection: sqlite3.Connection, path: Path, id: int) -> Outcome:
+    """Let a file stand for a document; what it stood for goes, unless another file holds it."""
+    before = connection.execute("SELECT document_id FROM files WHERE path = ?", (str(path),))
+    old = before.fetchone()
+    connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (str(path), id))
+    if old is None or old[0] == id:
+        return "未变"
+    others = connection.execute("SELECT 1 FROM files WHERE document_id = ?", (old[0],))
+    if others.fetchone() is None:
+        _delete(connection, old[0])
+    return "更新"
+
+
+def _delete(connection: sqlite3.Connection, id: int) -> None:
+    ids = "SELECT id FROM passages WHERE document_id = ?"
+    connection.execute(f"DELETE FROM lexicon WHERE rowid IN ({ids})", (id,))
+    connection.execute("DELETE FROM documents WHERE id = ?", (id,))
+    set_facts(connection, generation=int(facts(connection)["generation"]) + 1)
 
 
 def remove(folder: Path, id: int) -> Document:
@@ -111,19 +152,19 @@ def remove(folder: Path, id: int) -> Document:
             f"资料库里没有编号为 {id} 的报告，请用 python -m index list 查看现有编号。"
         )
     with told(folder), writing(folder) as connection:
-        ids = "SELECT id FROM passages WHERE document_id = ?"
-        connection.execute(f"DELETE FROM lexicon WHERE rowid IN ({ids})", (id,))
-        connection.execute("DELETE FROM documents WHERE id = ?", (id,))
-        set_facts(connection, generation=int(facts(connection)["generation"]) + 1)
+        _delete(connection, id)
     return entry.document
 
 
-def _insert_document(connection: sqlite3.Connection, document: Document) -> int:
+def _insert_document(
+    connection: sqlite3.Connection, document: Document, vectors_sha256: str
+) -> int:
     fields = json.dumps([(field.role, field.spans) for field in document.fields])
     return _insert_row(
         connection, "documents", None, document.name, document.text, document.sha256,
-        text_sha256(document.text), document.title, document.issuer, document.doc_number, document.signer, document.addressee,
+        text_sha256(document.text), vectors_sha256, document.title, document.issuer, document.doc_number, document.signer, document.addressee,
         document.date and document.date.isoformat(), document.year, fields,
+        json.dumps(document.furniture), json.dumps(document.pages),
     )  # fmt: skip
 
 
@@ -141,11 +182,12 @@ def _insert_passage(
     section_id: int | None,
     passage: Passage,
     terms: Sequence[str],
+    digest: bytes,
     vectors: Iterator[Vectors],
 ) -> None:
     id = _insert_row(
         connection, "passages", None, document_id, passage.number, json.dumps(passage.spans),
-        passage.role, section_id,
+        passage.role, section_id, passage.kind, json.dumps(passage.header), digest,
     )  # fmt: skip
     connection.execute("INSERT INTO lexicon (rowid, terms) VALUES (?, ?)", (id, " ".join(terms)))
     for segment in passage.segments:

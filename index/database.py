@@ -9,7 +9,7 @@ from typing import Any
 
 from index.errors import ReportError, reason
 
-FORMAT = 1
+FORMAT = 2
 DATABASE = "library.db"
 WAIT = 5.0
 
@@ -17,9 +17,13 @@ SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
-    sha256 TEXT NOT NULL UNIQUE, text_sha256 TEXT NOT NULL, title TEXT, issuer TEXT, doc_number TEXT, signer TEXT,
-    addressee TEXT, date TEXT, year INTEGER, fields TEXT NOT NULL
+    sha256 TEXT NOT NULL UNIQUE, text_sha256 TEXT NOT NULL, vectors_sha256 TEXT NOT NULL,
+    title TEXT, issuer TEXT, doc_number TEXT, signer TEXT, addressee TEXT, date TEXT, year INTEGER,
+    fields TEXT NOT NULL, furniture TEXT NOT NULL, pages TEXT NOT NULL
 );
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE
+) WITHOUT ROWID;
 CREATE TABLE sections (
     id INTEGER PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     path TEXT NOT NULL, kind TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
@@ -29,7 +33,8 @@ CREATE TABLE passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     number INTEGER NOT NULL, spans TEXT NOT NULL, role TEXT NOT NULL,
-    section_id INTEGER REFERENCES sections ON DELETE CASCADE
+    section_id INTEGER REFERENCES sections ON DELETE CASCADE,
+    kind TEXT NOT NULL, header TEXT NOT NULL, digest BLOB NOT NULL
 );
 CREATE TABLE segments (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,6 +43,9 @@ CREATE TABLE segments (
 );
 CREATE INDEX sections_document ON sections (document_id);
 CREATE INDEX passages_document ON passages (document_id);
+CREATE INDEX passages_section ON passages (section_id);
+CREATE INDEX passages_digest ON passages (digest);
+CREATE INDEX files_document ON files (document_id);
 CREATE INDEX segments_passage ON segments (passage_id);
 CREATE VIRTUAL TABLE lexicon USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
 CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab (lexicon, row);

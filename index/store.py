@@ -17,7 +17,7 @@ from index import vectors
 from index.database import DATABASE, check_format, connect, facts, told, version_of
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.types import Document, Field, Kind, Passage, Section, Segment
+from index.types import Document, Field, Kind, Passage, Section, Segment, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,14 @@ class Match:
 
     segment: Segment
     cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A part of a library: SQL that selects the ids of its passages, and the values in it."""
+
+    sql: str
+    values: tuple[Any, ...]
 
 
 class Library:
@@ -111,22 +119,30 @@ class Library:
         with told(self.folder):
             return tuple(_section(*row) for row in rows)
 
-    def nearest(self, questions: Vectors, limit: int) -> list[list[tuple[int, float]]]:
+    def scope(
+        self, documents: Sequence[int] | None = None, kinds: Sequence[Kind] | None = None
+    ) -> Scope:
+        """Return what part of the library to search: these documents, by id, and kinds."""
+        wheres, values = [], list[Any]()
+        for column, chosen in (("document_id", documents), ("kind", kinds)):
+            if chosen is not None:
+                wheres.append(f"{column} IN ({','.join('?' * len(chosen))})")
+                values += chosen
+        sql = f"SELECT id FROM passages WHERE {' AND '.join(wheres) or '1'}"
+        return Scope(sql, tuple(values))
+
+    def nearest(
+        self, questions: Vectors, limit: int, scope: Scope | None = None
+    ) -> list[list[tuple[int, float]]]:
         """Return for each row of float32 [n, dim] the nearest segments, best first.
 
         Each as (segment id, cosine); at most ``limit``, ties by id.
         """
-        limit = min(limit, self._index.ntotal)
-        if not limit:
-            return [[] for _ in questions]
-        cosines, ids = self._index.search(np.ascontiguousarray(questions), limit)
-        return [
-            sorted(
-                ((int(i), float(c)) for i, c in zip(row, its, strict=True) if i >= 0),
-                key=lambda found: (-found[1], found[0]),
-            )
-            for row, its in zip(ids, cosines, strict=True)
-        ]
+        among = None
+        if scope:
+            sql = f"SELECT id FROM segments WHERE passage_id IN ({scope.sql})"
+            among = np.array([row[0] for row in self._rows(sql, scope.values)], np.int64)
+        return vectors.nearest(self._index, questions, limit, among)
 
     def passages_of(self, segment_ids: Sequence[int]) -> list[int]:
         """Return the id of the passage of each segment."""
@@ -146,15 +162,38 @@ class Library:
             )
         }
 
-    def holds_all(self, terms: Sequence[str]) -> bool:
+    def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
-        sql = "SELECT 1 FROM lexicon WHERE lexicon MATCH ? LIMIT 1"
-        return bool(terms) and bool(self._rows(sql, (" AND ".join(map(_quoted, terms)),)))
+        sql = f"SELECT 1 FROM lexicon WHERE lexicon MATCH ?{_within(scope)} LIMIT 1"
+        values = (" AND ".join(map(_quoted, terms)), *(scope.values if scope else ()))
+        return bool(terms) and bool(self._rows(sql, values))
 
-    def lexical_best(self, terms: Sequence[str], limit: int) -> list[int]:
+    def lexical_best(
+        self, terms: Sequence[str], limit: int, scope: Scope | None = None
+    ) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
-        sql = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
-        return [row[0] for row in self._rows(sql, (_any_of(terms), limit))] if terms else []
+        sql = f"SELECT rowid FROM lexicon WHERE lexicon MATCH ?{_within(scope)} ORDER BY rank, rowid LIMIT ?"
+        values = (_any_of(terms), *(scope.values if scope else ()), limit)
+        return [row[0] for row in self._rows(sql, values)] if terms else []
+
+    def documents_of(self, passage_ids: Sequence[int]) -> dict[int, int]:
+        """Return the id of the document of each passage."""
+        rows = self._in("SELECT id, document_id FROM passages WHERE id IN", passage_ids)
+        return dict(rows)
+
+    def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return what is the same for passages that say the same."""
+        return dict(self._in("SELECT id, digest FROM passages WHERE id IN", passage_ids))
+
+    def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> list[int]:
+        """Return the ids of all passages with one of these digests, in the order of the library."""
+        within = f"{f'id IN ({scope.sql}) AND ' if scope else ''}digest IN"
+        rows = self._in(
+            f"SELECT id, id FROM passages WHERE {within}",
+            digests,
+            *(scope.values if scope else ()),
+        )
+        return [row[0] for row in rows]
 
     def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
         """Return in how many passages each of the terms stands."""
@@ -180,7 +219,7 @@ class Library:
         """Return passages by id: those named, or those of the document with this sha256."""
         sql = (
             "SELECT p.id, p.document_id, p.number, p.spans, p.role, s.path, s.kind, s.start, s.end,"
-            " s.run_in FROM passages p LEFT JOIN sections s ON s.id = p.section_id WHERE"
+            " s.run_in, p.kind, p.header FROM passages p LEFT JOIN sections s ON s.id = p.section_id WHERE"
         )
         if document is not None:
             sub = " p.document_id = (SELECT id FROM documents WHERE sha256 = ?) ORDER BY p.number"
@@ -192,10 +231,18 @@ class Library:
             return {row[0]: self._passage(row, segments[row[0]]) for row in rows}
 
     def _passage(self, row: tuple[Any, ...], segments: tuple[Segment, ...]) -> Passage:
-        _, document_id, number, spans, role, *heading = row
+        _, document_id, number, spans, role, *heading, kind, header = row
         section = _section(*heading) if heading[0] else None
-        places = tuple((a, b) for a, b in json.loads(spans))
-        return Passage(self._document(document_id), number, places, role, section, segments)
+        return Passage(
+            self._document(document_id),
+            number,
+            _spans(spans),
+            role,
+            section,
+            kind,
+            segments,
+            _spans(header),
+        )
 
     def _segments(self, passage_ids: Sequence[int]) -> dict[int, tuple[Segment, ...]]:
         found: dict[int, list[Segment]] = {id: [] for id in passage_ids}
@@ -208,7 +255,7 @@ class Library:
         if id not in self._documents:
             sql = (
                 "SELECT text_sha256, name, text, sha256, title, issuer, doc_number, signer, addressee, date,"
-                " year, fields FROM documents WHERE id = ?"
+                " year, fields, furniture, pages FROM documents WHERE id = ?"
             )
             with told(self.folder):
                 hashed, *row = self._rows(sql, (id,))[0]
@@ -245,13 +292,22 @@ def text_sha256(text: str) -> str:
 def _to_document(
     name: str, text: str, sha256: str, title: str | None, issuer: str | None,
     doc_number: str | None, signer: str | None, addressee: str | None, day: str | None,
-    year: int | None, fields: str,
+    year: int | None, fields: str, furniture: str, pages: str,
 ) -> Document:  # fmt: skip
     places = ((role, tuple((a, b) for a, b in spans)) for role, spans in json.loads(fields))
     return Document(
         name, text, sha256, title, issuer, doc_number, signer, addressee,
         date.fromisoformat(day) if day else None, year, tuple(Field(*place) for place in places),
+        _spans(furniture), tuple(json.loads(pages)),
     )  # fmt: skip
+
+
+def _spans(stored: str) -> tuple[Span, ...]:
+    return tuple((start, end) for start, end in json.loads(stored))
+
+
+def _within(scope: Scope | None) -> str:
+    return f" AND rowid IN ({scope.sql})" if scope else ""
 
 
 def _section(path: str, kind: Kind, start: int, end: int, run_in: int) -> Section:

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from index.errors import ReportError
@@ -29,6 +30,22 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help text, headed in Chinese."""
         return super().format_help().replace("usage:", "用法：", 1)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as columns that line up in a terminal, where Chinese is two columns wide."""
+    lines = [tuple(headings), *(tuple(row) for row in rows)]
+    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - _columns(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _columns(text: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
 def run(command: Callable[[], int], *, interrupted: str = "已中断。") -> int:

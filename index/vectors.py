@@ -34,6 +34,32 @@ def load(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) ->
     return faiss.deserialize_index(np.frombuffer(data, np.uint8))
 
 
+def nearest(
+    index: Any, questions: Vectors, limit: int, among: npt.NDArray[np.int64] | None
+) -> list[list[tuple[int, float]]]:
+    """Return for each row of float32 [n, dim] the nearest ids, best first, ties by id.
+
+    Each as (id, cosine); at most ``limit``; ``among`` these ids alone, if given.
+    """
+    import faiss
+
+    parameters: Any = faiss.SearchParameters
+    limit = min(limit, index.ntotal if among is None else len(among))
+    if not limit:
+        return [[] for _ in questions]
+    chosen = None
+    if among is not None:
+        chosen = parameters(sel=faiss.IDSelectorBatch(among))
+    cosines, ids = index.search(np.ascontiguousarray(questions), limit, params=chosen)
+    return [
+        sorted(
+            ((int(i), float(c)) for i, c in zip(row, its, strict=True) if i >= 0),
+            key=lambda found: (-found[1], found[0]),
+        )
+        for row, its in zip(ids, cosines, strict=True)
+    ]
+
+
 def publish(folder: Path) -> None:
     """Write the index of the newest generation if it is not there: to a temporary name, renamed."""
     import faiss

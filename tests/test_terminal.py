@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from index import Library
 from index.__main__ import main as index_main
 from search import search
 from search.__main__ import main as search_main
@@ -20,14 +22,14 @@ def index(library: Path, *words: str | Path) -> int:
 
 @pytest.fixture(autouse=True)
 def _fake_everywhere(fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index.__main__.load_encoder", lambda *_: fake)
+    monkeypatch.setattr("index.library.load_encoder", lambda *_, **__: fake)
 
 
 def test_add_tells_what_it_added_and_what_was_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (index(tmp_path / "l", "add", REPORT), index(tmp_path / "l", "add", REPORT)) == (0, 0)
-    assert capsys.readouterr().out == f"已添加：{REPORT}\n已在库中：{REPORT}\n"
+    assert capsys.readouterr().out == f"新增：{REPORT}\n未变：{REPORT}\n"
 
 
 def test_add_goes_on_after_a_bad_file_and_exits_with_1(
@@ -35,7 +37,12 @@ def test_add_goes_on_after_a_bad_file_and_exits_with_1(
 ) -> None:
     assert index(tmp_path / "l", "add", tmp_path / "no.md", REPORT) == 1
     out, err = capsys.readouterr()
-    assert out == f"已添加：{REPORT}\n"
+    assert out.splitlines() == [
+        f"新增：{REPORT}",
+        "",
+        "新增  更新  未变  拒绝  新增段落",
+        "1     0     0     1     34",
+    ]
     assert err == f"不能读取“{tmp_path / 'no.md'}”：文件不存在，请检查路径。\n"
 
 
@@ -43,15 +50,141 @@ def test_list_shows_each_report_on_a_line(
     library: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert index(library, "list") == 0
-    assert capsys.readouterr().out.split() == [
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["编号", "标题", "发文机关", "地区", "年度", "文号", "日期", "段落"]
+    assert line.split() == [
         "1",
         "关于郑州市2019年度法治政府建设情况的报告",
         "郑州市人民政府",
+        "郑州",
+        "2019",
         "郑政文〔2020〕23号",
         "2020-02-20",
         "34",
-        "段",
     ]
+
+
+def test_list_as_json_holds_the_metadata(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert index(library, "list", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["region"], found["year"], found["date"], found["passages"]) == (
+        "郑州",
+        2019,
+        "2020-02-20",
+        34,
+    )
+
+
+OTHER = "洛阳市人民政府关于2021年度工作的报告\n一、成效\n全年受理行政复议案件 41 件，全部办结。\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as people have it: reports in folders, and other things."""
+    found = tmp_path / "reports"
+    (found / "sub").mkdir(parents=True)
+    shutil.copy(REPORT, found / "a.md")
+    (found / "sub" / "b.txt").write_text(OTHER, "utf-8")
+    (found / "sub" / "copy.txt").write_text(OTHER, "utf-8")
+    (found / "bad.pdf").write_bytes(b"%PDF-1.4 nothing")
+    (found / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (found / "notes.tsv").write_text("a\tb")
+    (found / ".hidden.md").write_text("不要。")
+    (found / "link.md").symlink_to(REPORT)
+    return found
+
+
+def test_a_folder_is_walked_and_ends_with_a_table_and_an_exit_code(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert index(tmp_path / "l", "add", folder) == 1
+    out, err = capsys.readouterr()
+    assert "2     0     1     2     36" in out
+    assert "另有 2 个文件不是报告的格式或是链接，没有理会：link.md、notes.tsv" in out
+    assert ("bad.pdf" in err, "old.doc" in err) == (True, True)
+    assert index(tmp_path / "l", "verify") == 0
+
+
+def test_a_second_run_changes_nothing_and_loads_no_model(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(tmp_path / "l", "add", folder)
+    before = {file: file.read_bytes() for file in (tmp_path / "l").glob("[lv]*s")}
+    monkeypatch.setattr("index.library.load_encoder", lambda *_, **__: pytest.fail("a model"))
+    index(tmp_path / "l", "add", folder)
+    assert {file: file.read_bytes() for file in (tmp_path / "l").glob("[lv]*s")} == before
+
+
+def test_a_changed_file_takes_the_place_of_its_old_version(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = tmp_path / "l"
+    index(library, "add", folder / "sub" / "b.txt")
+    (folder / "sub" / "b.txt").write_text(OTHER.replace("41", "42"), "utf-8")
+    index(library, "add", folder / "sub" / "b.txt")
+    assert "更新：" in capsys.readouterr().out
+    index(library, "list", "--json")
+    assert len(json.loads(capsys.readouterr().out)) == 1
+    assert "42" in search("受理行政复议案件多少件", library=library)[0].text
+
+
+def test_a_report_stays_while_another_file_holds_it(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = tmp_path / "l"
+    index(library, "add", folder / "sub")
+    (folder / "sub" / "b.txt").write_text(OTHER.replace("41", "42"), "utf-8")
+    index(library, "add", folder / "sub")
+    capsys.readouterr()
+    index(library, "list", "--json")
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+def test_ctrl_c_keeps_what_was_finished(
+    tmp_path: Path, folder: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    encode, calls = fake.encode_passages, []
+
+    def interrupted(texts: list[str]) -> object:
+        if any("41" in text for text in texts) and calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return encode(texts)
+
+    monkeypatch.setattr(fake, "encode_passages", interrupted)
+    assert index(tmp_path / "l", "add", folder / "a.md", folder / "sub") == 130
+    out, err = capsys.readouterr()
+    assert ("还有 2 份没有处理" in out, "已中断，资料库完好" in err) == (True, True)
+    monkeypatch.undo()
+    assert index(tmp_path / "l", "verify") == 0
+    with Library.open(tmp_path / "l") as opened:
+        assert [entry.document.name for entry in opened.entries()] == ["a.md"]
+
+
+def test_check_shows_what_was_understood_and_adds_nothing(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert index(tmp_path / "l", "check", folder) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split()[-3:] == ["最长", "页面杂项", "无归属"]
+    assert out[1].split()[-7:] == ["29", "9", "34", "0", "518", "0", "1"]
+    assert not (tmp_path / "l").exists()
+
+
+def test_the_filters_and_the_comparison_work_in_the_terminal(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index(tmp_path / "l", "add", folder)
+    capsys.readouterr()
+    question = ["受理行政复议多少件", "--library", str(tmp_path / "l")]
+    assert search_main([*question, "--region", "洛阳市", "--year", "2021", "--json"]) == 0
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    assert {hit["document"]["region"] for hit in hits} == {"洛阳"}
+    assert search_main([*question, "--compare"]) == 0
+    assert "洛阳市人民政府关于2021年度工作的报告：41 件。[已完成]" in capsys.readouterr().out
+    assert search_main([*question, "--year", "1999"]) == 1
+    assert "现有的年度：2019、2021" in capsys.readouterr().err
 
 
 def test_verify_tells_a_sound_library_from_a_damaged_one(
@@ -76,7 +209,7 @@ def test_the_answer_is_printed_with_its_citation(
     assert search_main(["--library", str(library), "--top-k", "1", "受理行政复议申请"]) == 0
     hit = search("受理行政复议申请", library=library)[0]
     out = capsys.readouterr().out
-    assert out == f"1. [{hit.kind}] {hit.text}（跨页拼接）\n   —— {hit.citation}\n"
+    assert out == f"1. [{hit.kind}] {hit.text}（分行拼接）\n   —— {hit.citation}\n"
 
 
 def test_json_holds_the_whole_hit(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
