@@ -1,7 +1,8 @@
 """Questions in plain Chinese to cited passages."""
 
 from index.errors import ReportError
+from search.compare import Row, compare
 from search.pipeline import search
 from search.types import Hit, Results
 
-__all__ = ["Hit", "ReportError", "Results", "search"]
+__all__ = ["Hit", "ReportError", "Results", "Row", "compare", "search"]

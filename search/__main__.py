@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from index.terminal import Parser, run
+from index.types import Document
+from search.citation import cite
+from search.compare import Row, best_first, compare
 from search.pipeline import search
 from search.types import Hit, Results
 
@@ -15,15 +18,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("question", metavar="问题")
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="最多几段，默认 5")
+    parser.add_argument("--compare", action="store_true", help="逐份对比：每份报告一行")
+    for name, metavar, type, text in (
+        ("document", "报告", str, "只查这份报告（文件名或标题）"),
+        ("region", "地区", str, "只查这个地区的报告"),
+        ("year", "年度", int, "只查这个年度的报告"),
+        ("kind", "性质", str, "只查这种性质的段落：已完成、不足、履职、计划或其他"),
+    ):
+        parser.add_argument(
+            f"--{name}", action="append", type=type, metavar=metavar, help=f"{text}；可多次给出"
+        )
     parser.add_argument("--json", action="store_true", help="输出 JSON")
     given = parser.parse_args(arguments)
 
     def command() -> int:
-        results = search(given.question, top_k=given.top_k, library=given.library)
+        if given.compare:
+            rows = compare(
+                given.question,
+                documents=given.document,
+                regions=given.region,
+                years=given.year,
+                kinds=given.kind,
+                library=given.library,
+            )
+            print(_compared_json(rows) if given.json else _compared(rows))
+            return 0
+        results = search(
+            given.question,
+            top_k=given.top_k,
+            documents=given.document,
+            regions=given.region,
+            years=given.year,
+            kinds=given.kind,
+            library=given.library,
+        )
         print(_json(results) if given.json else _plain(results))
         return 0
 
     return run(command)
+
+
+def _compared(rows: Sequence[Row]) -> str:
+    """Return a line for each report: its number and sentence, and the citation below."""
+    lines = []
+    for row in best_first(rows):
+        name = row.document.title or row.document.name
+        if row.hit is None:
+            lines.append(f"{name}：没有说到")
+            continue
+        sentence = row.hit.text[slice(*row.hit.marks[0])]
+        number = f"{row.number}。" if row.number else ""
+        lines += [f"{name}：{number}[{row.hit.kind}] {sentence}", f"   —— {row.hit.citation}"]
+    return "\n".join(lines)
+
+
+def _compared_json(rows: Sequence[Row]) -> str:
+    shown = [
+        {
+            "document": _document(row.document),
+            "number": row.number,
+            "hit": _fields(row.hit) if row.hit else None,
+        }
+        for row in rows
+    ]
+    return json.dumps(shown, ensure_ascii=False, indent=2)
 
 
 def _plain(results: Results) -> str:
@@ -31,8 +89,10 @@ def _plain(results: Results) -> str:
     if results and not results.found:
         lines.append("以下段落仅供参考，不能作为依据：\n")
     for rank, hit in enumerate(results, 1):
-        joined = "" if hit.verbatim else "（跨页拼接）"
-        lines += [f"{rank}. [{hit.kind}] {hit.text}{joined}", f"   —— {hit.citation}\n"]
+        joined = "" if hit.verbatim else "（分行拼接）"
+        lines += [*hit.header, f"{rank}. [{hit.kind}] {hit.text}{joined}", f"   —— {hit.citation}"]
+        lines += [f"   同样的话还见于：{cite(passage)}" for passage in hit.also]
+        lines.append("")
     return "\n".join(lines).rstrip()
 
 
@@ -46,20 +106,22 @@ def _json(results: Results) -> str:
 
 
 def _fields(hit: Hit) -> dict[str, object]:
-    names = ("text", "score", "citation", "section", "kind", "paragraph", "spans", "marks")
-    document = {
-        name: getattr(hit.document, name)
-        for name in ("name", "title", "issuer", "doc_number", "signer", "addressee", "year")
-    }
+    names = ("text", "score", "citation", "section", "kind", "paragraph", "page", "spans", "marks")
     return {
         **{name: getattr(hit, name) for name in names},
         "verbatim": hit.verbatim,
-        "document": {
-            **document,
-            "date": hit.document.date and hit.document.date.isoformat(),
-            "sha256": hit.document.sha256,
-        },
+        "header": hit.header,
+        "also": [cite(passage) for passage in hit.also],
+        "document": _document(hit.document),
     }
+
+
+def _document(document: Document) -> dict[str, object]:
+    names = (
+        "name", "title", "issuer", "region", "doc_number", "signer", "addressee", "year", "sha256",
+    )  # fmt: skip
+    found = {name: getattr(document, name) for name in names}
+    return {**found, "date": document.date and document.date.isoformat()}
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from index.types import Document, Passage
 
 
 def cite(passage: Passage) -> str:
-    """Return issuer《title》（number，date），section path，第N段.
+    """Return issuer《title》（number，date），section path，第N页，第N段.
 
     What the report does not state is left out. A field of the head or foot is cited by its name.
     """
-    parts = [_source(passage.document), _place(passage), f"第{passage.number}段"]
+    page = f"第{passage.page}页" if passage.page else ""
+    parts = [_source(passage.document), _place(passage), page, f"第{passage.number}段"]
     return "，".join(part for part in parts if part)
 
 
@@ -31,4 +32,5 @@ def _source(document: Document) -> str:
 
 
 def _place(passage: Passage) -> str:
-    return path_text(passage.path) or (passage.role if passage.role != "正文" else "")
+    role = passage.role if passage.role != "正文" else ""
+    return "，".join(filter(None, (path_text(passage.path), role)))

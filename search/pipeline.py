@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,21 @@ from index.changes import version
 from index.encoder import Encoder
 from index.errors import ReportError
 from index.library import default_folder, open_library
-from index.store import Library
+from index.store import Library, Scope
+from index.types import Document, Kind
 from search.marks import marks
 from search.query import Query, check_top_k, normalise, without_regions
-from search.retrieve import Noise, Ranked, bears, noise, retrieve, term_weights
+from search.retrieve import Noise, Ranked, Where, bears, noise, retrieve, term_weights
+from search.scope import (
+    EVERYTHING,
+    Filters,
+    Listed,
+    check_filters,
+    chosen,
+    list_reports,
+    preferred,
+    within,
+)
 from search.types import Hit, Results
 
 
@@ -23,54 +35,94 @@ class Opened:
     library: Library
     encoder: Encoder
     floor: Noise
+    reports: tuple[Listed, ...]
     regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates for a question, best first; ``weights`` are its terms'."""
+    """The candidates for a question within ``scope``, best first; ``weights`` are its terms'."""
 
     weights: dict[str, float]
     ranked: list[Ranked]
     found: bool
+    scope: Scope | None
 
 
 _opened: dict[Path, Opened] = {}
 _opening = threading.Lock()
 
 
-def search(query: str, *, top_k: int = 5, library: Path | str | None = None) -> Results:
+def search(
+    query: str,
+    *,
+    top_k: int = 5,
+    documents: Sequence[str | Document] | str | Document | None = None,
+    regions: Sequence[str] | str | None = None,
+    years: Sequence[int] | int | None = None,
+    kinds: Sequence[Kind] | Kind | None = None,
+    library: Path | str | None = None,
+) -> Results:
     """Return the passages that answer a question, best first, at most ``top_k``.
 
-    ``library`` is a folder; without it the default library is used, and built first if it is
-    not there. A library is opened once and again when it has changed. Thread-safe.
-    Raises ``ReportError``, a Chinese sentence for the user, and nothing else.
+    ``documents`` (by file name, title or sha256), ``regions``, ``years`` (of the report) and
+    ``kinds`` leave only passages of these. ``library`` is a folder; without it the default library
+    is used, and built first if it is not there. A library is opened once and again when it has
+    changed. Thread-safe. Raises ``ReportError``, a Chinese sentence for the user, and nothing else.
     """
     asked = normalise(query)
     limit = check_top_k(top_k)
-    return answer(asked, open_once(library), top_k=limit)
+    filters = check_filters(documents=documents, regions=regions, years=years, kinds=kinds)
+    return answer(asked, open_once(library), top_k=limit, filters=filters)
 
 
-def answer(asked: Query, opened: Opened, *, top_k: int) -> Results:
+def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERYTHING) -> Results:
     """Return the best passages of an opened library for a checked question."""
-    ranking = rank(asked, opened)
-    best = ranking.ranked[:top_k]
-    passages = opened.library.passages([found.passage_id for found in best])
-    floor = opened.floor.mean
+    ranking = rank(asked, opened, filters)
+    best = _distinct(ranking, opened.library, top_k)
+    passages = opened.library.passages([id for _, copies in best for id in copies])
     hits = tuple(
-        Hit(passage, found.score, marks(passage.text, found.matches, ranking.weights, floor))
-        for found, passage in ((found, passages[found.passage_id]) for found in best)
+        Hit(
+            passages[found.passage_id],
+            found.score,
+            marks(
+                passages[found.passage_id].text, found.matches, ranking.weights, opened.floor.mean
+            ),
+            tuple(passages[id] for id in copies if id != found.passage_id),
+        )
+        for found, copies in best
     )
-    return Results(asked.question, hits, ranking.found)
+    return Results(asked.question, hits, ranking.found and bool(hits))
 
 
-def rank(asked: Query, opened: Opened) -> Ranking:
+def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking:
     """Return every candidate passage for a question, and whether any bears on it."""
-    weights = term_weights(opened.library, asked)
+    library = opened.library
+    weights = term_weights(library, asked)
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
-    ranked = retrieve(opened.library, vector, weights, opened.floor)
-    found = bears(ranked, opened.floor) or opened.library.holds_all(asked.terms)
-    return Ranking(weights, ranked, found)
+    ids = chosen(filters, opened.reports)
+    bonus = preferred(
+        asked.text, [report for report in opened.reports if ids is None or report.id in ids]
+    )
+    scope = within(library, ids, filters.kinds)
+    favoured = within(library, bonus, filters.kinds) if bonus else None
+    ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
+    found = bears(ranked, opened.floor) or library.holds_all(asked.terms, scope)
+    return Ranking(weights, ranked, found, scope)
+
+
+def _distinct(ranking: Ranking, library: Library, top_k: int) -> list[tuple[Ranked, list[int]]]:
+    """Return the best passages that say different things, each with the ids of all that say it."""
+    digests = library.digests([found.passage_id for found in ranking.ranked])
+    best: dict[bytes, Ranked] = {}
+    for found in ranking.ranked:
+        best.setdefault(digests[found.passage_id], found)
+    kept = dict(list(best.items())[:top_k])
+    copies: dict[bytes, list[int]] = {digest: [] for digest in kept}
+    same = library.copies(list(kept), ranking.scope)
+    for id, digest in library.digests(same).items():
+        copies[digest].append(id)
+    return [(found, copies[digest]) for digest, found in kept.items()]
 
 
 def open_once(library: Path | str | None = None) -> Opened:
@@ -86,7 +138,8 @@ def open_once(library: Path | str | None = None) -> Opened:
             return known
         loaded = known.encoder if known else None
         fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
-        regions = {entry.document.region for entry in fresh.entries()}
-        opened = Opened(fresh, encoder, noise(fresh), tuple(sorted(filter(None, regions))))
+        reports = list_reports(fresh)
+        regions = {report.document.region for report in reports}
+        opened = Opened(fresh, encoder, noise(fresh), reports, tuple(sorted(filter(None, regions))))
         _opened[folder] = opened
         return opened

@@ -50,7 +50,7 @@ def without_regions(text: str, regions: Sequence[str]) -> str:
     if not regions:
         return text
     names = "|".join(map(re.escape, sorted(regions, key=len, reverse=True)))
-    rest = re.sub(rf"(?:{names})(?:[省市州盟县区旗]|自治区)?", "", text)
+    rest = re.sub(rf"(?<![占居比于的])(?:{names})(?:[省市州盟县区旗]|自治区)?", "", text)
     rest = rest.lstrip("的，,、 ")
     return rest if any(map(_is_word, rest)) else text
 

@@ -4,11 +4,6 @@ from index.types import Document, Passage, Section
 from search.pipeline import Opened
 
 
-def documents(opened: Opened) -> tuple[Document, ...]:
-    """Return the reports of a library in the order they were added."""
-    return tuple(entry.document for entry in opened.library.entries())
-
-
 def reading(opened: Opened, document: Document) -> tuple[Section | Passage, ...]:
     """Return the headings and passages of a report in the order they stand in it.
 

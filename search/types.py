@@ -13,13 +13,15 @@ class Hit:
     """A passage that bears on the question.
 
     ``score`` is in [0, 1], higher is nearer: 0 is as near as a question about something else
-    comes; asking a passage's very words gives about 0.6, a good question 0.2 to 0.5. ``marks`` are spans in ``text``: first the sentence that
-    matched best, then the clauses inside it that may answer.
+    comes; asking a passage's very words gives about 0.6, a good question 0.2 to 0.5; a report that the
+    question names has up to 0.21 more. ``marks`` are spans in ``text``: first the sentence that matched best, then the clauses inside it that may answer. ``also`` are the passages of the library
+    that say the same, in other reports or elsewhere in this one.
     """
 
     passage: Passage
     score: float
     marks: tuple[Span, ...]
+    also: tuple[Passage, ...] = ()
 
     @property
     def text(self) -> str:
@@ -52,8 +54,18 @@ class Hit:
         return self.passage.spans
 
     @property
+    def page(self) -> int | None:
+        """The page of a PDF on which it begins; None for files without pages."""
+        return self.passage.page
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """For a row of a table: the rows at its head and the line with its unit."""
+        return self.passage.header_text
+
+    @property
     def verbatim(self) -> bool:
-        """Whether it stands there in one piece; False where a page break was joined."""
+        """Whether it stands there in one piece; False where lines or pages were joined."""
         return len(self.passage.spans) == 1
 
     @property

@@ -1,0 +1,168 @@
+"""Which reports to search: those that the asker chose, and those that the question names."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from index.errors import ReportError
+from index.store import Library, Scope
+from index.terms import numeral, tidy
+from index.types import Document, Kind
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|[一二][〇○零一二三四五六七八九]{3}(?=年)")
+_LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
+_PLACE_END = re.compile(r"(?:新区|省|市|(?:壮族|回族|维吾尔)?自治[区州县]|[州盟县区旗])$")
+_NATION = re.compile(r"(?<![占居比于的])(?:全国|我国|国家|中国|国务院)(?!第)")
+
+_PLACE_BONUS = 0.15
+_YEAR_BONUS = 0.06
+"""Added to the scores of reports of a place and a year that the question names. Of 159 questions on
+49 reports that name a place, the first hit is from a report of it in 0.37 without, in 0.98 at 0.12
+and in 1.00 at 0.25, and hit@1 is 0.30, 0.64 and 0.65."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A report of a library: ``years`` are those it tells of, by its metadata and its headings."""
+
+    id: int
+    document: Document
+    years: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What an asker chose to search; None where nothing was chosen."""
+
+    documents: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+    years: tuple[int, ...] | None = None
+    kinds: tuple[Kind, ...] | None = None
+
+
+EVERYTHING = Filters()
+
+
+def check_filters(
+    *, documents: object = None, regions: object = None, years: object = None, kinds: object = None
+) -> Filters:
+    """Return what was chosen, one or several of each.
+
+    Raises ``ReportError`` if a name is no string, a year no whole number, or a kind none of the five.
+    """
+    names = _several(documents, "报告", Document, str)
+    chosen = _several(kinds, "性质", str)
+    unknown = next((kind for kind in chosen or () if kind not in KINDS), None)
+    if unknown is not None:
+        raise ReportError(f"性质应当是{'、'.join(KINDS)}之一，收到的是“{unknown}”，请改正。")
+    return Filters(
+        names and tuple(n.sha256 if isinstance(n, Document) else n for n in names),
+        _several(regions, "地区", str),
+        _several(years, "年度", int),
+        chosen,
+    )
+
+
+def list_reports(library: Library) -> tuple[Listed, ...]:
+    """Return the reports of a library with the years that each tells of."""
+    return tuple(
+        Listed(entry.id, entry.document, frozenset(_years(library, entry.document)))
+        for entry in library.entries()
+    )
+
+
+def chosen(filters: Filters, reports: Sequence[Listed]) -> tuple[int, ...] | None:
+    """Return the ids of the reports that the filters leave; None if they leave all.
+
+    Raises ``ReportError`` if the library has no report of a name, place or year.
+    """
+    left = list(reports)
+    limits: tuple[
+        tuple[str, Sequence[object] | None, Callable[[Document], Sequence[object]]], ...
+    ] = (
+        ("报告", filters.documents, lambda d: (d.name, d.title, d.sha256)),
+        ("地区", filters.regions and tuple(map(_place, filters.regions)), lambda d: (d.region,)),
+        ("年度", filters.years, lambda d: (d.year,)),
+    )
+    for what, wanted, names in limits:
+        if wanted is not None:
+            known = {name for report in reports for name in names(report.document)} - {None}
+            for one in wanted:
+                if one not in known:
+                    raise ReportError(_unknown(what, one, known))
+            left = [r for r in left if any(name in wanted for name in names(r.document))]
+    return None if all(wanted is None for _, wanted, _ in limits) else tuple(r.id for r in left)
+
+
+def preferred(question: str, reports: Sequence[Listed]) -> dict[int, float]:
+    """Return what to add to the scores of the reports whose place or year a question names.
+
+    A relative year, 去年, means the newest report of the place. A name never forbids the others.
+    """
+    if len(reports) < 2:
+        return {}
+    of_place = {r.id for r in reports if r.document.region and _names(question, r.document.region)}
+    named = {numeral(year) for year in _YEAR.findall(tidy(question))}
+    about = [r for r in reports if not of_place or r.id in of_place]
+    if named:
+        of_year = {r.id for r in about if r.years & named}
+    elif _LATEST.search(question) and of_place:
+        newest = max((r.document.year or 0 for r in about), default=0)
+        of_year = {r.id for r in about if r.document.year == newest}
+    else:
+        of_year = set()
+    bonus = {
+        r.id: _PLACE_BONUS * (r.id in of_place) + _YEAR_BONUS * (r.id in of_year) for r in reports
+    }
+    return {id: value for id, value in bonus.items() if value}
+
+
+def within(
+    library: Library, ids: Collection[int] | None, kinds: Sequence[Kind] | None
+) -> Scope | None:
+    """Return the part of a library that holds these reports and kinds; None if it is all of it."""
+    if ids is None and kinds is None:
+        return None
+    return library.scope(None if ids is None else sorted(ids), kinds)
+
+
+def _names(question: str, region: str) -> bool:
+    return bool(_NATION.search(question)) if region == "全国" else region in question
+
+
+def _years(library: Library, document: Document) -> Iterable[int]:
+    if document.year:
+        yield document.year
+    for section in library.headings(document.sha256):
+        if section.level == 1:
+            yield from (numeral(year) for year in _YEAR.findall(tidy(section.path[0])))
+
+
+def _place(name: str) -> str:
+    """Return the name of a place without its 省 or 市, as ``Document.region`` has it."""
+    return _PLACE_END.sub("", name) if len(name) > 2 else name
+
+
+def _several(value: object, what: str, *types: type) -> tuple | None:  # type: ignore[type-arg]
+    if value is None:
+        return None
+    values = tuple(value) if isinstance(value, list | tuple | set | frozenset | range) else (value,)
+    for one in values:
+        if not isinstance(one, types) or isinstance(one, bool) or one == "":
+            raise ReportError(
+                f"{what}的条件应当是名称或年份，或由它们组成的列表，收到的是“{one}”，请改正。"
+            )
+    if not values:
+        raise ReportError(f"{what}的条件是空的，请给出至少一个，或不写这个条件。")
+    return values
+
+
+def _unknown(what: str, missing: object, known: Collection[object]) -> str:
+    shown = sorted(str(one) for one in known if one is not None)
+    if what == "报告":
+        return f"资料库里没有报告“{missing}”，请用 python -m index list 查看现有的报告。"
+    few = "、".join(shown[:12]) + ("等" if len(shown) > 12 else "")
+    return f"资料库里没有{what}为“{missing}”的报告，现有的{what}：{few or '无'}。"
