@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported; no call home
 
@@ -20,16 +21,20 @@ import gradio as gr
 
 from index.errors import ReportError
 from index.library import default_folder, ensure_default
+from index.tables import labelled
 from index.terminal import Parser
 from index.types import Document, Passage, Span
-from search.citation import path_text
+from search.citation import cite, path_text
+from search.compare import Row, best_first, compared
 from search.pipeline import Opened, answer, open_once
 from search.query import MAX_CHARACTERS, normalise
-from search.reading import documents, reading
+from search.reading import reading
+from search.scope import KINDS, Filters, check_filters
 from search.types import Hit, Results
 
 PORT = 7860
 TOP_K = 5
+FILTERS = ("报告", "地区", "年度", "性质")
 EXAMPLES = (
     "行政复议受理了多少件？",
     "审批事项办理时限压缩到几个工作日？",
@@ -69,6 +74,21 @@ CSS = """
 .yj-cite cite { flex: 1; font-style: normal; overflow-wrap: anywhere; }
 .gradio-container .yj-cite button { flex: none; padding: .15rem .7rem; font-size: .85rem; font-weight: 400; border: 1px solid var(--border-color-primary);
   border-radius: 4px; background: var(--background-fill-secondary); cursor: pointer; }
+.yj-from { margin-top: .3rem; font-size: .9rem; font-weight: 600; overflow-wrap: anywhere; }
+.yj-also { font-size: .85rem; color: var(--faint); } .yj-also summary { cursor: pointer; }
+.yj-also ul { margin: .3rem 0 0; padding-left: 1.2rem; }
+.yj-row { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0 1rem; margin: 0;
+  white-space: normal; } .yj-row dt { color: var(--faint); } .yj-row dd { margin: 0; }
+.gradio-container .yj-compare, .gradio-container .yj-compare :is(tr, th, td) { border: 0 !important; }
+.gradio-container .yj-compare { width: 100%; border-collapse: collapse; }
+.gradio-container .yj-compare :is(th, td) { padding: .5rem .6rem; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--border-color-primary) !important; overflow-wrap: anywhere; }
+.yj-compare th { font-size: .85rem; font-weight: 600; color: var(--faint); }
+.gradio-container .yj-compare td:first-child { min-width: 9em; }
+.yj-compare tr.yj-card { display: table-row; box-shadow: none; } .yj-compare .yj-text { margin: 0; }
+.yj-compare .yj-number { font-weight: 700; white-space: nowrap; }
+.yj-compare .chosen td:first-child { box-shadow: inset 3px 0 #1d4ed8; }
+.yj-hidden { position: absolute !important; left: -10000px; width: 1px; }
 .yj-pane { max-height: calc(100vh - 2rem); overflow-y: auto; padding: 0 1rem; border-radius: 8px;
   border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
 .gradio-container .yj-report h2 { font-size: 1.15rem; }
@@ -79,7 +99,11 @@ CSS = """
 .yj-report p.chosen { background: #eff6ff; box-shadow: 0 0 0 4px #eff6ff; }
 .dark .yj-report p.chosen { background: #1e293b; box-shadow: 0 0 0 4px #1e293b; }
 @media (min-width: 900px) { #yj-report { position: sticky; top: 1rem; } }
-@media (max-width: 899px) { .yj-columns { flex-direction: column !important; }
+@media (max-width: 899px) {
+  .yj-compare :is(thead) { display: none; }
+  .gradio-container .yj-compare :is(tr, tr.yj-card, td) { display: block; border: 0 !important; padding: .15rem .5rem; }
+  .gradio-container .yj-compare tr { padding: .6rem 0; border-bottom: 1px solid var(--border-color-primary) !important; }
+  .yj-columns { flex-direction: column !important; }
   .yj-pane { max-height: 80vh; } }
 """
 
@@ -94,7 +118,7 @@ const yiju = {
       card.classList.remove("chosen"); card.setAttribute("aria-pressed", "false"); });
     all(".yj-report p.chosen").forEach((passage) => {
       passage.classList.remove("chosen");
-      passage.lastElementChild.textContent = passage.lastElementChild.textContent; });
+      passage.lastElementChild.textContent = passage.dataset.text; });
   },
   // Show the report of a card, mark its passage there and scroll the pane to it.
   choose(card, byUser) {
@@ -102,14 +126,26 @@ const yiju = {
     card.classList.add("chosen"); card.setAttribute("aria-pressed", "true");
     document.querySelectorAll(".yj-report").forEach((report) => {
       report.hidden = report.dataset.document !== card.dataset.document; });
-    const passage = document.querySelector(
-      `.yj-report:not([hidden]) p[data-number="${card.dataset.number}"]`);
+    const report = document.querySelector(".yj-report:not([hidden])");
+    if (!report) return yiju.fetch(card, byUser);
+    const passage = report.querySelector(`p[data-number="${card.dataset.number}"]`);
     if (!passage) return;
     passage.classList.add("chosen");
+    passage.dataset.text = passage.lastElementChild.textContent;
     passage.lastElementChild.innerHTML = card.querySelector(".yj-text").innerHTML;
     const pane = passage.closest(".yj-pane"), still = matchMedia("(max-width: 899px)").matches;
     pane.scrollTop += passage.getBoundingClientRect().top - pane.getBoundingClientRect().top - 16;
     if (byUser && still) pane.scrollIntoView({ block: "start" });
+  },
+  // Ask the server for a report that is not on the page yet; chosen() goes on when it is.
+  fetch(card, byUser) {
+    yiju.waiting = [card, byUser];
+    document.querySelector("#yj-load").click();  // its event sends wanted()
+  },
+  wanted() { return yiju.waiting[0].dataset.document; },
+  chosen() {
+    const [card, byUser] = yiju.waiting || []; yiju.waiting = null;
+    if (card?.isConnected) yiju.choose(card, byUser);
   },
   first() {
     const card = document.querySelector(".yj-card");
@@ -128,6 +164,7 @@ const yiju = {
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".yj-copy");
   if (button) return yiju.copy(button);
+  if (event.target.closest(".yj-also")) return;
   const card = event.target.closest(".yj-card");
   if (card && !String(getSelection())) yiju.choose(card, true);
 });
@@ -148,14 +185,40 @@ def page(library: Path | None = None) -> gr.Blocks:
     """Build the page over a library. Raises ``ReportError`` if it cannot be opened."""
     first = open_once(library)
 
-    def ask(question: str) -> tuple[str, str]:
+    def ask(question: str, *chosen: list[Any]) -> tuple[str, str]:
         try:
             opened = open_once(library)
-            results = answer(normalise(question), opened, top_k=TOP_K)
+            filters = _filters(opened, *chosen)
+            results = answer(normalise(question), opened, top_k=TOP_K, filters=filters)
+            report = reports(opened, results[0].document) if results else gr.skip()
         except ReportError as exc:
             return _note(str(exc)), gr.skip()
-        shown = list(dict.fromkeys(hit.document for hit in results))
-        return cards(results), reports(opened, shown) if shown else gr.skip()
+        return cards(results, several=len(opened.reports) > 1), report
+
+    def compare(question: str, *chosen: list[Any]) -> tuple[str, str]:
+        try:
+            opened = open_once(library)
+            rows = compared(normalise(question), opened, _filters(opened, *chosen))
+            said = next((row.document for row in best_first(rows) if row.hit), None)
+            report = reports(opened, said) if said else gr.skip()
+        except ReportError as exc:
+            return _note(str(exc)), gr.skip()
+        return comparison(rows), report
+
+    def show(sha256: str) -> str:
+        try:
+            opened = open_once(library)
+            documents = (report.document for report in opened.reports)
+            found = next((each for each in documents if each.sha256 == sha256), None)
+            return reports(opened, found) if found else _note("这份报告已不在资料库里。")
+        except ReportError as exc:
+            return _note(str(exc))
+
+    def choices() -> list[Any]:
+        try:
+            return [gr.update(choices=options) for options in _choices(open_once(library))]
+        except ReportError:  # told when a question is asked
+            return [gr.skip()] * len(FILTERS)
 
     blocks: gr.Blocks
     with gr.Blocks(title="依据：问官方报告") as blocks:
@@ -174,41 +237,103 @@ def page(library: Path | None = None) -> gr.Blocks:
                 elem_id="yj-question",
             )
             button = gr.Button("提问", variant="primary", scale=1, min_width=96)
+            each = gr.Button("逐份对比", scale=1, min_width=96, visible=len(first.reports) > 1)
         with gr.Row(elem_classes="yj-examples"):
             examples = [gr.Button(example, size="sm", min_width=1) for example in EXAMPLES]
+        with gr.Accordion("只查其中一部分", open=False, elem_id="yj-filters"), gr.Row():
+            filters = [
+                gr.Dropdown(options, label=label, multiselect=True, min_width=160, filterable=True)
+                for label, options in zip(FILTERS, _choices(first), strict=True)
+            ]
         with gr.Row(elem_classes="yj-columns"):
             with gr.Column(scale=1, min_width=300):
                 found = gr.HTML(_hint(), elem_id="yj-results")
             with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
-                report = gr.HTML(reports(first, documents(first)[:1]))
-        asked = gr.on(
+                report = gr.HTML(reports(first, first.reports[0].document) if first.reports else "")
+        wanted, load = (
+            gr.Textbox(visible=False),
+            gr.Button(elem_id="yj-load", elem_classes="yj-hidden"),
+        )
+        inputs, outputs = [question, *filters], [found, report]
+        gr.on(
             [button.click, question.submit],
             ask,
-            question,
-            [found, report],
+            inputs,
+            outputs,
             show_progress="hidden",
             api_name="search",
+        ).then(None, js="() => yiju.first()")
+        each.click(compare, inputs, outputs, show_progress="hidden", api_name="compare").then(
+            None, js="() => yiju.first()"
         )
-        asked.then(None, js="() => yiju.first()")
+        load.click(
+            show,
+            wanted,
+            report,
+            js="() => yiju.wanted()",
+            show_progress="hidden",
+            api_visibility="private",
+        ).then(None, js="() => yiju.chosen()")
         for example in examples:
             filled = example.click(str, example, question, queue=False, api_visibility="private")
             filled.then(
-                ask, question, [found, report], show_progress="hidden", api_visibility="private"
+                ask, inputs, outputs, show_progress="hidden", api_visibility="private"
             ).then(None, js="() => yiju.first()")
+        blocks.load(choices, None, filters, show_progress="hidden", api_visibility="private")
     return blocks
 
 
-def cards(results: Results) -> str:
-    """Return the hits as HTML, or a plain sentence that nothing was found and the nearest."""
+def _choices(opened: Opened) -> tuple[list[Any], ...]:
+    """Return what can be chosen of each filter."""
+    documents = [report.document for report in opened.reports]
+    return (
+        [(document.title or document.name, document.sha256) for document in documents],
+        sorted({document.region for document in documents if document.region}),
+        sorted({document.year for document in documents if document.year}, reverse=True),
+        list(KINDS),
+    )
+
+
+def _filters(opened: Opened, *chosen: list[Any]) -> Filters:
+    """Return the filters. Raises ``ReportError`` if a chosen report was removed meanwhile."""
+    known = {report.document.sha256 for report in opened.reports}
+    documents, regions, years, kinds = (list(values or ()) for values in chosen or ((),) * 4)
+    if not known.issuperset(documents):
+        raise ReportError("所选的报告已不在资料库里，请刷新网页后重新选择。")
+    return check_filters(
+        documents=documents or None,
+        regions=regions or None,
+        years=years or None,
+        kinds=kinds or None,
+    )
+
+
+def cards(results: Results, *, several: bool = False) -> str:
+    """Return the hits as HTML, or a plain sentence that nothing was found and the nearest.
+
+    With ``several`` reports in the library each card is headed by its own.
+    """
     nearest = "以下段落仅供参考，不能作为依据。" if results else ""
     note = "" if results.found else _note(f"报告中没有找到依据。{nearest}")
-    return f'<div class="yj">{note}{"".join(map(_card, range(1, len(results) + 1), results))}</div>'
+    shown = (_card(rank, hit, several=several) for rank, hit in enumerate(results, 1))
+    return f'<div class="yj">{note}{"".join(shown)}</div>'
 
 
-def reports(opened: Opened, shown: Sequence[Document]) -> str:
-    """Return whole reports as HTML, all but the first hidden."""
-    panes = "".join(_report(opened, document, hidden=i > 0) for i, document in enumerate(shown))
-    return f'<div class="yj yj-pane" tabindex="0" role="region" aria-label="报告全文">{panes}</div>'
+def comparison(rows: Sequence[Row]) -> str:
+    """Return what each report says as an HTML table, a dash where one does not say."""
+    said = sum(row.hit is not None for row in rows)
+    body = "".join(map(_compared, best_first(rows)))
+    return (
+        f'<div class="yj"><p class="yj-note" role="status">{len(rows)} 份报告中有 {said} 份说到。</p>'
+        '<table class="yj-compare"><thead><tr><th>报告</th><th>数值</th><th>原文与出处</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def reports(opened: Opened, document: Document) -> str:
+    """Return a whole report as HTML."""
+    body = _report(opened, document)
+    return f'<div class="yj yj-pane" tabindex="0" role="region" aria-label="报告全文">{body}</div>'
 
 
 def marked(text: str, marks: Sequence[Span]) -> str:
@@ -224,23 +349,73 @@ def marked(text: str, marks: Sequence[Span]) -> str:
     return "".join(pieces)
 
 
-def _card(rank: int, hit: Hit) -> str:
+def _card(rank: int, hit: Hit, *, several: bool) -> str:
     place = path_text(hit.section) or hit.passage.role
-    joined = "逐字" if hit.verbatim else "跨页拼接"
+    joined = "逐字" if hit.verbatim else "分行拼接"
+    source = f'<div class="yj-from">{_escape(_name(hit.document))}</div>' if several else ""
     return (
-        f'<article class="yj-card" tabindex="0" role="button" aria-pressed="false"'
-        f' data-document="{hit.document.sha256}" data-number="{hit.paragraph}">'
+        f'<article class="yj-card" tabindex="0" role="button" aria-pressed="false"{_jump(hit)}>'
         f'<div class="yj-top"><span class="yj-rank">{rank}</span>'
         f'<span class="yj-kind {hit.kind}">{hit.kind}</span><span>{_escape(place)}</span>'
-        f"<span>{joined}</span><span>相关度 {hit.score:.2f}</span></div>"
-        f'<div class="yj-text">{marked(hit.text, hit.marks)}</div>'
-        f'<div class="yj-cite"><cite>{_escape(hit.citation)}</cite>'
-        '<button type="button" class="yj-copy">复制引文</button></div></article>'
+        f"<span>{joined}</span><span>相关度 {hit.score:.2f}</span></div>{source}"
+        f'<div class="yj-text">{_text(hit)}</div>{_also(hit)}{_cite(hit)}</article>'
     )
 
 
-def _report(opened: Opened, document: Document, *, hidden: bool) -> str:
-    lines = [f'<div class="yj-report" data-document="{document.sha256}"{" hidden" * hidden}>']
+def _compared(row: Row) -> str:
+    name = _escape(_name(row.document))
+    if row.hit is None:
+        return f"<tr><td>{name}</td><td>—</td><td>没有说到</td></tr>"
+    start, end = row.hit.marks[0]
+    inner = [(row.figure[0] - start, row.figure[1] - start)] if row.figure else []
+    shown = _text(row.hit) if row.hit.header else marked(row.hit.text[start:end], inner)
+    number = f'<span class="yj-number">{_escape(row.number)}</span>' if row.number else "—"
+    return (
+        f'<tr class="yj-card" tabindex="0" aria-pressed="false"{_jump(row.hit)}><td>{name}</td>'
+        f'<td>{number}</td><td><span class="yj-kind {row.hit.kind}">{row.hit.kind}</span>'
+        f'<div>{shown}</div><div class="yj-text" hidden>{_text(row.hit)}</div>{_cite(row.hit)}</td></tr>'
+    )
+
+
+def _jump(hit: Hit) -> str:
+    return f' data-document="{hit.document.sha256}" data-number="{hit.paragraph}"'
+
+
+def _name(document: Document) -> str:
+    title = document.title or document.name
+    issuer = document.issuer or ""
+    return title if title.startswith(issuer) else f"{issuer}《{title}》"
+
+
+def _text(hit: Hit) -> str:
+    """Return a passage as HTML: marked text, or the cells of a row with what they stand under."""
+    if not hit.header:
+        return marked(hit.text, hit.marks)
+    cells = "".join(
+        f"<dt>{_escape(cell.under)}</dt><dd>{_escape(cell.text)}</dd>"
+        for cell in labelled(hit.passage)
+    )
+    unit = "".join(_escape(line) for line in hit.header if not line.startswith("|"))
+    return f'{unit}<dl class="yj-row">{cells}</dl>'
+
+
+def _also(hit: Hit) -> str:
+    """Return the other places that say the same."""
+    if not hit.also:
+        return ""
+    places = "".join(f"<li>{_escape(cite(passage))}</li>" for passage in hit.also)
+    return f'<details class="yj-also"><summary>同样的话还见于 {len(hit.also)} 处</summary><ul>{places}</ul></details>'
+
+
+def _cite(hit: Hit) -> str:
+    return (
+        f'<div class="yj-cite"><cite>{_escape(hit.citation)}</cite>'
+        '<button type="button" class="yj-copy">复制引文</button></div>'
+    )
+
+
+def _report(opened: Opened, document: Document) -> str:
+    lines = [f'<div class="yj-report" data-document="{document.sha256}">']
     for part in reading(opened, document):
         if isinstance(part, Passage):
             lines.append(

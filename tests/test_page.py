@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from index import Encoder, add
-from search import search
+from search import compare, search
 from tests.conftest import REPORT
 
 ROOT = Path(__file__).parents[1]
@@ -109,7 +109,7 @@ def test_a_card_tells_rank_kind_place_and_how_it_stands(page: Page) -> None:
     ask(page, QUESTION)
     top = page.locator(".yj-card .yj-top").first.inner_text().split()
     assert top[:2] == ["1", "已完成"]
-    assert "跨页拼接" in top
+    assert "分行拼接" in top
 
 
 def test_the_best_sentence_is_marked_on_the_card_and_in_the_report(page: Page, evil: Path) -> None:
@@ -237,7 +237,7 @@ def test_only_this_machine_is_asked_and_nothing_is_kept(page: Page, address: str
 
 
 def test_too_long_a_question_is_refused_over_http_too(address: str) -> None:
-    body = json.dumps({"data": ["问" * 100_000]}).encode()
+    body = json.dumps({"data": ["问" * 100_000, [], [], [], []]}).encode()
     call = urllib.request.Request(
         f"{address}/gradio_api/call/search", body, {"Content-Type": "application/json"}
     )
@@ -256,3 +256,36 @@ def test_a_taken_port_is_told_in_one_sentence(address: str, evil: Path) -> None:
     )  # fmt: skip
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith(f"不能在端口 {port} 打开网页")
+
+
+def test_each_card_says_which_report_it_is_from_and_the_report_comes_when_it_is_chosen(
+    page: Page,
+) -> None:
+    ask(page, "办理案件多少件")
+    names = page.locator(".yj-card .yj-from").all_inner_texts()
+    assert len(names) == page.locator(".yj-card").count()
+    first = page.locator(".yj-report").get_attribute("data-document")
+    others = page.locator(f'.yj-card:not([data-document="{first}"])')
+    others.first.click()
+    wanted = str(others.first.get_attribute("data-document"))
+    page.wait_for_selector(f'.yj-report[data-document="{wanted}"] p.chosen')
+
+
+def test_the_filters_leave_only_what_was_chosen(page: Page) -> None:
+    page.get_by_text("只查其中一部分").click()
+    page.get_by_label("性质").click()
+    page.get_by_role("option", name="计划").click()
+    ask(page, "案件办理")
+    assert set(page.locator(".yj-card .yj-kind").all_inner_texts()) == {"计划"}
+
+
+def test_the_comparison_has_a_row_for_each_report(page: Page, evil: Path) -> None:
+    page.fill("#yj-question textarea, #yj-question input", QUESTION)
+    page.get_by_role("button", name="逐份对比").click()
+    page.wait_for_selector(".yj-compare tbody tr")
+    rows = page.locator(".yj-compare tbody tr")
+    assert rows.count() == 2
+    numbers = {row.number for row in compare(QUESTION, library=evil) if row.number}
+    assert "957 件" in numbers
+    assert set(page.locator(".yj-number").all_inner_texts()) == numbers
+    expect(page.locator(".yj-report p.chosen")).to_have_count(1)
