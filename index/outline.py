@@ -238,7 +238,10 @@ def _is_title(text: str) -> bool:
 
 
 def _keep_titled_sentences(body: Sequence[Block], found: list[_Heading]) -> None:
-    """Take 「一、大力发展农业生产。」 for a heading where the first of such lines has text below it."""
+    """Take 「一、大力发展农业生产。」 for a heading where the first of such lines has text below it.
+
+    It is a sentence as well: like a run-in heading it belongs to a passage of its own.
+    """
     kept: dict[float, bool] = {}
     for i, (block, (level, title)) in enumerate(zip(body, found, strict=True)):
         if level is None or level == _ALONE:
@@ -248,7 +251,7 @@ def _keep_titled_sentences(body: Sequence[Block], found: list[_Heading]) -> None
         sentence = not title and len(block.text) <= _LONGEST_HEADING and block.text[-1] == "。"
         above = i + 1 < len(body) and found[i + 1][0] is None and not body[i + 1].row
         if sentence and above and (kept.get(level) or _is_first(block.text)):
-            found[i] = (level, block.text)
+            found[i] = (level, block.text.rstrip("。"))
             kept[level] = True
         elif title == "" or level not in kept:
             kept[level] = False

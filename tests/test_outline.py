@@ -161,3 +161,14 @@ def test_a_second_paragraph_in_a_document_of_many_is_not_closing() -> None:
 def test_an_attachment_after_the_date_begins_outside_the_sections() -> None:
     text = "一、成效\n全年完成各项工作任务，成效明显。\n2020年2月20日\n附件说明文字。\n"
     assert passages(doc(text))[-1].path == ()
+
+
+def test_a_sentence_that_titles_paragraphs_is_found_itself() -> None:
+    text = "关于工作的报告\n一、大力发展农业生产。\n粮食连年增产，仓廪充实。\n二、办好教育。\n学校多了，老师也多了。\n"
+    found = [(p.text, p.path) for p in passages(doc(text))][1:]
+    assert found == [
+        ("一、大力发展农业生产。", ("一、大力发展农业生产",)),
+        ("粮食连年增产，仓廪充实。", ("一、大力发展农业生产",)),
+        ("二、办好教育。", ("二、办好教育",)),
+        ("学校多了，老师也多了。", ("二、办好教育",)),
+    ]
