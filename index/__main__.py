@@ -22,7 +22,7 @@ from index.library import (
 )
 from index.readers import SUFFIXES
 from index.store import Entry, Library
-from index.terminal import Parser, run, table
+from index.terminal import Parser, metadata, run, table
 from index.verify import verify
 
 
@@ -114,26 +114,12 @@ def _list(given: argparse.Namespace, folder: Path) -> int:
 
 
 def _fields(entry: Entry) -> dict[str, object]:
-    d = entry.document
+    pages = len(entry.document.pages) or None
     return {
         "id": entry.id,
-        **{
-            name: getattr(d, name)
-            for name in (
-                "name",
-                "title",
-                "issuer",
-                "region",
-                "year",
-                "doc_number",
-                "signer",
-                "addressee",
-            )
-        },
-        "date": d.date and d.date.isoformat(),
-        "sha256": d.sha256,
+        **metadata(entry.document),
         "passages": entry.passages,
-        "pages": len(d.pages) or None,
+        "pages": pages,
     }
 
 

@@ -1,12 +1,11 @@
 """The lines of a text, and the blocks that they make: one paragraph, heading or table row each."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from index.terms import is_blank, plain, tidy
+from index.terms import columns, is_blank, plain, tidy
 from index.types import Span
 
 _LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -154,18 +153,13 @@ def _strip(text: str, start: int, end: int) -> Span:
     return start, end
 
 
-def _columns(text: str) -> int:
-    """Return how wide a text is in a terminal: Chinese takes two columns."""
-    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
-
-
 def _full_lines(parts: Sequence[Block]) -> set[int] | None:
     """Return which lines are as long as lines may be; None if lines are whole paragraphs.
 
     Wrapped lines are mostly as long as each other, in columns or, digits being narrow, in characters;
     and most of the long ones end within a sentence.
     """
-    widths = {i: _columns(part.text) for i, part in enumerate(parts) if not part.row}
+    widths = {i: columns(part.text) for i, part in enumerate(parts) if not part.row}
     if len(widths) < _FEWEST_LINES:
         return None
     widest = sorted(widths.values())[int(0.98 * (len(widths) - 1))]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from index import changes, vectors
 from index.changes import Outcome
 from index.database import DATABASE
-from index.documents import load, parse
+from index.documents import load, parse, read
 from index.encoder import Encoder, Vectors, load_encoder
 from index.errors import ReportError, reason
 from index.outline import outline
@@ -91,9 +91,7 @@ def add(file: Path, folder: Path, *, encoder: Encoder) -> Outcome:
     on a terminal. Raises ``ReportError`` and leaves the library as it was if the file cannot be
     read, the library cannot be written or was made by another encoder.
     """
-    data = load(file)
-    document = None if _is_known(data, folder) else parse(data, name=file.name)
-    outcome = _put(file, data, document, folder, lambda: encoder).outcome
+    outcome = _put(file, *_look(file, folder), folder, lambda: encoder).outcome
     publish(folder)
     return outcome or "未变"
 
@@ -113,8 +111,9 @@ def add_many(
 ) -> Generator[Added, None, None]:
     """Add files one by one and tell of each, going on after one that is refused.
 
-    Raises ``ReportError`` for what is wrong with the library or the model, not with a file. The encoder is loaded when the first new file is met: unchanged ones cost a hash. Each is
-    committed before it is told of; whoever stops midway keeps what was told.
+    The encoder is loaded when the first new file is met: unchanged ones cost a hash. Each is
+    committed before it is told of; whoever stops midway keeps what was told. Raises ``ReportError``
+    for what is wrong with the model or with writing the library, not with a file.
     """
     encoder: list[Encoder] = []
 
@@ -126,12 +125,11 @@ def add_many(
     try:
         for file in files:
             try:
-                data = load(file)
-                document = None if _is_known(data, folder) else parse(data, name=file.name)
+                hashed, document = _look(file, folder)
             except ReportError as exc:
                 yield Added(file, None, str(exc))
                 continue
-            yield _put(file, data, document, folder, loaded)
+            yield _put(file, hashed, document, folder, loaded)
     finally:
         if (folder / DATABASE).is_file():
             publish(folder)
@@ -166,26 +164,30 @@ def encoder_of(folder: Path) -> str | None:
         return library.encoder_name
 
 
-def _is_known(data: bytes, folder: Path) -> bool:
-    exists = (folder / DATABASE).is_file()
-    return exists and changes.holds(folder, hashlib.sha256(data).hexdigest())
+def _look(file: Path, folder: Path) -> tuple[str, Document | None]:
+    """Return the sha256 of a file and its report, None if the library holds these bytes already."""
+    data = load(file)
+    hashed = hashlib.sha256(data).hexdigest()
+    known = (folder / DATABASE).is_file() and changes.holds(folder, hashed)
+    return hashed, None if known else parse(data, name=file.name)
 
 
 def _put(
     file: Path,
-    data: bytes,
+    hashed: str,
     document: Document | None,
     folder: Path,
     encoder: Callable[[], Encoder],
 ) -> Added:
-    """Put a file into the library: ``document`` is None if it holds these bytes already."""
-    path, hashed = file.resolve(), hashlib.sha256(data).hexdigest()
-    if document is None and changes.holds(folder, hashed, path):
-        return Added(file, "未变")
-    linked = changes.link(folder, hashed, path) if document is None else None
-    if linked:
-        return Added(file, linked)
-    document = document or parse(data, name=file.name)
+    """Put a file into the library, as ``_look`` found it."""
+    path = file.resolve()
+    if document is None:
+        if changes.holds(folder, hashed, path):
+            return Added(file, "未变")
+        linked = changes.link(folder, hashed, path)
+        if linked:
+            return Added(file, linked)
+        document = read(file)  # another program removed the report meanwhile
     return replace(insert(document, folder, encoder=encoder(), path=path), file=file)
 
 

@@ -185,15 +185,11 @@ class Library:
         """Return what is the same for passages that say the same."""
         return dict(self._in("SELECT id, digest FROM passages WHERE id IN", passage_ids))
 
-    def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> list[int]:
-        """Return the ids of all passages with one of these digests, in the order of the library."""
-        within = f"{f'id IN ({scope.sql}) AND ' if scope else ''}digest IN"
-        rows = self._in(
-            f"SELECT id, id FROM passages WHERE {within}",
-            digests,
-            *(scope.values if scope else ()),
-        )
-        return [row[0] for row in rows]
+    def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
+        """Return all passages with one of these digests by id, in the order of the library."""
+        within = f"id IN ({scope.sql}) AND " if scope else ""
+        sql = f"SELECT id, digest FROM passages WHERE {within}digest IN"
+        return dict(self._in(sql, digests, *(scope.values if scope else ())))
 
     def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
         """Return in how many passages each of the terms stands."""

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from index.errors import ReportError
+from index.terms import columns
+from index.types import Document
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,17 +36,22 @@ class Parser(argparse.ArgumentParser):
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows as columns that line up in a terminal, where Chinese is two columns wide."""
     lines = [tuple(headings), *(tuple(row) for row in rows)]
-    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell + " " * (width - _columns(cell)) for cell, width in zip(line, widths, strict=True)
+            cell + " " * (width - columns(cell)) for cell, width in zip(line, widths, strict=True)
         ).rstrip()
         for line in lines
     )
 
 
-def _columns(text: str) -> int:
-    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+def metadata(document: Document) -> dict[str, object]:
+    """Return what is known of a report, ready for JSON."""
+    names = (
+        "name", "title", "issuer", "region", "doc_number", "signer", "addressee", "year", "sha256",
+    )  # fmt: skip
+    found = {name: getattr(document, name) for name in names}
+    return {**found, "date": document.date and document.date.isoformat()}
 
 
 def run(command: Callable[[], int], *, interrupted: str = "已中断。") -> int:

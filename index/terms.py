@@ -45,6 +45,11 @@ def tidy(text: str) -> str:
     return " ".join(_BLANK_BESIDE_CJK.sub("", _YEAR_APART.sub(r"\1\2\3\4", text)).split())
 
 
+def columns(text: str) -> int:
+    """Return how wide a text is in a terminal: Chinese takes two columns."""
+    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
 def fold(text: str) -> str:
     """Fold forms that mean the same: width and radicals (NFKC), 繁 → 简, white space."""
     visible = "".join(char if char.isspace() else "" if is_blank(char) else char for char in text)

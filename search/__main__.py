@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from index.terminal import Parser, run
-from index.types import Document
+from index.terminal import Parser, metadata, run
 from search.citation import cite
 from search.compare import Row, best_first, compare
 from search.pipeline import search
@@ -32,27 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def command() -> int:
+        where: dict[str, Any] = {
+            "documents": given.document,
+            "regions": given.region,
+            "years": given.year,
+            "kinds": given.kind,
+            "library": given.library,
+        }
         if given.compare:
-            rows = compare(
-                given.question,
-                documents=given.document,
-                regions=given.region,
-                years=given.year,
-                kinds=given.kind,
-                library=given.library,
-            )
+            rows = compare(given.question, **where)
             print(_compared_json(rows) if given.json else _compared(rows))
-            return 0
-        results = search(
-            given.question,
-            top_k=given.top_k,
-            documents=given.document,
-            regions=given.region,
-            years=given.year,
-            kinds=given.kind,
-            library=given.library,
-        )
-        print(_json(results) if given.json else _plain(results))
+        else:
+            results = search(given.question, top_k=given.top_k, **where)
+            print(_json(results) if given.json else _plain(results))
         return 0
 
     return run(command)
@@ -75,7 +67,7 @@ def _compared(rows: Sequence[Row]) -> str:
 def _compared_json(rows: Sequence[Row]) -> str:
     shown = [
         {
-            "document": _document(row.document),
+            "document": metadata(row.document),
             "number": row.number,
             "hit": _fields(row.hit) if row.hit else None,
         }
@@ -112,16 +104,8 @@ def _fields(hit: Hit) -> dict[str, object]:
         "verbatim": hit.verbatim,
         "header": hit.header,
         "also": [cite(passage) for passage in hit.also],
-        "document": _document(hit.document),
+        "document": metadata(hit.document),
     }
-
-
-def _document(document: Document) -> dict[str, object]:
-    names = (
-        "name", "title", "issuer", "region", "doc_number", "signer", "addressee", "year", "sha256",
-    )  # fmt: skip
-    found = {name: getattr(document, name) for name in names}
-    return {**found, "date": document.date and document.date.isoformat()}
 
 
 if __name__ == "__main__":

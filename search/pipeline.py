@@ -119,8 +119,7 @@ def _distinct(ranking: Ranking, library: Library, top_k: int) -> list[tuple[Rank
         best.setdefault(digests[found.passage_id], found)
     kept = dict(list(best.items())[:top_k])
     copies: dict[bytes, list[int]] = {digest: [] for digest in kept}
-    same = library.copies(list(kept), ranking.scope)
-    for id, digest in library.digests(same).items():
+    for id, digest in library.copies(list(kept), ranking.scope).items():
         copies[digest].append(id)
     return [(found, copies[digest]) for digest, found in kept.items()]
 

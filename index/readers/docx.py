@@ -4,6 +4,7 @@ Text that a tracked change deletes is left out, text that it inserts is in. Head
 pages and the table of contents that Word makes are no part of the text.
 """
 
+import itertools
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -109,17 +110,14 @@ def _characters(element: Any) -> Iterator[str]:
 
 def _table(found: Table, numbering: "_Numbering") -> Iterator[str]:
     """Yield a table as rows; one that only frames text as its paragraphs."""
+    rows = [[cell._tc for cell in row.cells] for row in found.rows]  # python-docx derives them anew
     seen: dict[Any, str] = {}
-    for row in found.rows:
-        for cell in row.cells:
-            if cell._tc not in seen:
-                seen[cell._tc] = "\n".join(_lines(cell._tc, found, numbering))
+    for cell in itertools.chain.from_iterable(rows):
+        if cell not in seen:
+            seen[cell] = "\n".join(_lines(cell, found, numbering))
     grid = [
-        [
-            "" if i and cell._tc is row.cells[i - 1]._tc else seen[cell._tc]
-            for i, cell in enumerate(row.cells)
-        ]
-        for row in found.rows
+        ["" if i and cell is row[i - 1] else seen[cell] for i, cell in enumerate(row)]
+        for row in rows
     ]
     width = max(map(len, grid), default=0)
     grid = [row + [""] * (width - len(row)) for row in grid]
