@@ -30,7 +30,7 @@ from search.pipeline import Opened, answer, open_once
 from search.query import MAX_CHARACTERS, normalise
 from search.reading import reading
 from search.scope import KINDS, Filters, check_filters
-from search.types import Hit, Results
+from search.types import Answer, Hit, Results
 
 PORT = 7860
 TOP_K = 5
@@ -54,6 +54,10 @@ CSS = """
 .yj-examples { gap: .4rem !important; } .yj-examples button { flex: none !important; }
 .yj-note { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 4px solid #b45309;
   background: var(--background-fill-secondary); }
+.yj-answer { margin: 0 0 1rem; padding: 0 1rem; border-left: 4px solid #1d4ed8; }
+.gradio-container .yj-answer p { margin: 0; font-size: 1.5rem; line-height: 1.5; font-weight: 600;
+  overflow-wrap: anywhere; }
+.yj-answer cite { font-style: normal; font-size: .85rem; color: var(--faint); }
 .yj-card { margin: 0 0 .8rem; padding: .9rem 1rem; cursor: pointer; border-radius: 8px;
   border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
 .yj-card.chosen { border-color: #1d4ed8; box-shadow: 0 0 0 1px #1d4ed8; }
@@ -315,8 +319,17 @@ def cards(results: Results, *, several: bool = False) -> str:
     """
     nearest = "以下段落仅供参考，不能作为依据。" if results else ""
     note = "" if results.found else _note(f"报告中没有找到依据。{nearest}")
+    said = _answer(results.answer) if results.answer else ""
     shown = (_card(rank, hit, several=several) for rank, hit in enumerate(results, 1))
-    return f'<div class="yj">{note}{"".join(shown)}</div>'
+    return f'<div class="yj">{note}{said}{"".join(shown)}</div>'
+
+
+def _answer(answer: Answer) -> str:
+    """Return the words that answer, in large type, and where they stand."""
+    return (
+        f'<div class="yj-answer"><p>{_escape(answer.text)}</p>'
+        f"<cite>{_escape(answer.hit.citation)}</cite></div>"
+    )
 
 
 def comparison(rows: Sequence[Row]) -> str:

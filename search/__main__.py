@@ -9,7 +9,7 @@ from index.terminal import Parser, metadata, run
 from search.citation import cite
 from search.compare import Row, best_first, compare
 from search.pipeline import search
-from search.types import Hit, Results
+from search.types import Answer, Hit, Results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +80,12 @@ def _plain(results: Results) -> str:
     lines = [] if results.found else ["报告中没有找到依据。"]
     if results and not results.found:
         lines.append("以下段落仅供参考，不能作为依据：\n")
+    if results.answer:
+        said = results.answer
+        lines += [
+            f"回答：{said.text}（把握 {said.confidence:.0%}）",
+            f"   —— {said.hit.citation}\n",
+        ]
     for rank, hit in enumerate(results, 1):
         joined = "" if hit.verbatim else "（分行拼接）"
         lines += [*hit.header, f"{rank}. [{hit.kind}] {hit.text}{joined}", f"   —— {hit.citation}"]
@@ -92,9 +98,16 @@ def _json(results: Results) -> str:
     shown = {
         "query": results.query,
         "found": results.found,
+        "confidence": results.confidence,
+        "answer": _answer(results.answer) if results.answer else None,
         "hits": [_fields(hit) for hit in results],
     }
     return json.dumps(shown, ensure_ascii=False, indent=2)
+
+
+def _answer(answer: Answer) -> dict[str, object]:
+    names = ("text", "start", "end", "confidence")
+    return {**{name: getattr(answer, name) for name in names}, "citation": answer.hit.citation}
 
 
 def _fields(hit: Hit) -> dict[str, object]:

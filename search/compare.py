@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.types import Document, Kind, Span
-from search.figures import asks_for_figure, best_figure
+from search.figures import asks_for_figure, best_figure, figures
 from search.marks import marks
-from search.pipeline import Opened, open_once
+from search.pipeline import Opened, open_once, read
 from search.query import Query, normalise, without_regions
+from search.reader import Reading
+from search.rerank import certainty
 from search.retrieve import Ranked, Where, retrieve, term_weights
 from search.scope import EVERYTHING, Filters, check_filters, chosen, within
 from search.types import Hit
 
-_SAYS_AT = 0.5
-"""Standard deviations above the probes at which the best passage of a report tells of what is asked.
-Of 150 paraphrased questions on 49 reports this keeps the asked report between 0.96 (at 0) and 0.79
-(at 1), and shows something of 0.74 to 0.46 of other reports, many of which tell of it as well."""
+_NEAR_AT = 0.5
+"""Standard deviations above the probes at which the best passage of a report is worth reading."""
+
+_SAYS_AT = 0.3
+"""Confidence of the reader at which a report is taken to tell of what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +67,43 @@ def compared(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> tup
     weights = term_weights(opened.library, asked)
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
     ids = chosen(filters, opened.reports)
-    rows = []
-    for report in opened.reports:
-        if ids is not None and report.id not in ids:
-            continue
+    reports = [report for report in opened.reports if ids is None or report.id in ids]
+    best: dict[int, Ranked] = {}
+    for report in reports:
         where = Where(within(opened.library, [report.id], filters.kinds))
         ranked = retrieve(opened.library, vector, weights, opened.floor, where)
-        said = next((found for found in ranked[:1] if _says(found, asked, opened, where)), None)
-        rows.append(_row(asked, opened, report.document, said, weights))
+        if ranked and _near(ranked[0], asked, opened, where):
+            best[report.id] = ranked[0]
+    readings = read(asked, opened, list(best.values()))
+    rows = []
+    for report in reports:
+        found = best.get(report.id)
+        reading = readings.get(found.passage_id) if found else None
+        if found is None or not (reading is None or certainty(reading) >= _SAYS_AT):
+            rows.append(Row(report.document, None, None))
+        else:
+            rows.append(_row(asked, opened, found, reading, weights))
     return tuple(rows)
 
 
-def _says(found: Ranked, asked: Query, opened: Opened, where: Where) -> bool:
-    """Whether the best passage of a report tells of what is asked."""
-    near = found.cosine >= opened.floor.mean + _SAYS_AT * opened.floor.deviation
+def _near(found: Ranked, asked: Query, opened: Opened, where: Where) -> bool:
+    """Whether the best passage of a report is worth reading."""
+    near = found.cosine >= opened.floor.mean + _NEAR_AT * opened.floor.deviation
     return near or opened.library.holds_all(asked.terms, where.scope)
 
 
 def _row(
-    asked: Query, opened: Opened, document: Document, said: Ranked | None, weights: dict[str, float]
+    asked: Query,
+    opened: Opened,
+    found: Ranked,
+    reading: Reading | None,
+    weights: dict[str, float],
 ) -> Row:
-    if said is None:
-        return Row(document, None, None)
-    passage = opened.library.passages([said.passage_id])[said.passage_id]
-    places = marks(passage.text, said.matches, weights, opened.floor.mean)
-    wanted = asks_for_figure(asked.text)
-    figure = best_figure(asked.text, passage.text, places, weights) if wanted else None
-    return Row(document, Hit(passage, said.score, places), figure)
+    passage = opened.library.passages([found.passage_id])[found.passage_id]
+    places = marks(passage.text, found.matches, weights, opened.floor.mean)
+    figure = None
+    if asks_for_figure(asked.text):
+        if reading is not None:
+            figure = next(iter(figures(passage.text, *reading.span)), None)
+        figure = figure or best_figure(asked.text, passage.text, places, weights)
+    return Row(passage.document, Hit(passage, found.score, places), figure)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from index import changes, vectors
@@ -27,7 +28,7 @@ from index.library import insert
 from index.terminal import Parser, run
 from index.terms import fold
 from index.types import Passage
-from search.pipeline import Opened, open_once, rank
+from search.pipeline import Opened, Ranking, open_once, rank
 from search.query import normalise, without_regions
 from search.retrieve import Ranked
 
@@ -37,12 +38,16 @@ _PARAGRAPH_READ = 480  # characters of a paragraph that an encoder of 512 tokens
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and what answers it: any of the quotes; none if the library does not answer."""
+    """A question and what answers it: any of the quotes; none if the library does not answer.
+
+    ``answers`` are the short forms that count as exact.
+    """
 
     text: str
     type: str
     quotes: tuple[str, ...]
     document: str | None
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,24 @@ def _question(row: Any) -> Question:
         type=str(row.get("type", "未分类")),
         quotes=tuple(_BLANK.sub("", str(quote)) for quote in quotes),
         document=row.get("passage_id"),
+        answers=tuple(_short(row)) if quotes else (),
     )
+
+
+def _short(row: Any) -> Iterator[str]:
+    """Yield the short answers, one with a note in brackets also without it."""
+    texts = (
+        [answer["text"] for answer in row["answers"]]
+        if "answers" in row
+        else [row.get("answer", "")]
+    )
+    for text in filter(None, map(_bare, texts)):
+        yield text
+        yield re.sub(r"\([^()]*\)$", "", text)
+
+
+def _bare(text: str) -> str:
+    return _BLANK.sub("", fold(text))
 
 
 def answers(passage: Passage, question: Question) -> bool:
@@ -140,6 +162,52 @@ class Evaluation:
             groups.setdefault(group, []).append(not ranking.found)
         return {group: (sum(told), len(told)) for group, told in groups.items()}
 
+    def exact(self) -> dict[str, tuple[float, float, int]]:
+        """Return by type the share of answers that are the expected one, and the number of questions.
+
+        The second share is of those that hold it or are held by it. What is not answered is wrong.
+        """
+        groups: dict[str, list[tuple[bool, bool]]] = {}
+        for question, ranking in self._asked:
+            if question.answers:
+                said = _bare(self._said(ranking))
+                same = said in question.answers
+                near = same or any(said and (said in a or a in said) for a in question.answers)
+                groups.setdefault(question.type, []).append((same, near))
+        shares = {type: np.mean(rows, axis=0).tolist() for type, rows in groups.items()}
+        return {type: (same, near, len(groups[type])) for type, (same, near) in shares.items()}
+
+    def _said(self, ranking: Ranking) -> str:
+        """Return the answer as ``search`` gives it, empty if it gives none."""
+        said = ranking.answer
+        return said.window.passage.text[slice(*said.span)] if said else ""
+
+    def calibration(self) -> tuple[float, list[tuple[float, int, float]]]:
+        """Return how well ``confidence`` tells that the first passage answers: see ``calibration``."""
+        sure = self._sure()
+        right = np.array(
+            [
+                bool(ranking.ranked)
+                and answers(self._passages[ranking.ranked[0].passage_id], question)
+                for question, ranking in self._asked
+            ]
+        )
+        return calibration(sure, right)
+
+    def _sure(self) -> npt.NDArray[np.float64]:
+        """Return the confidences; without a reader, 1 where something was found."""
+        asked = (ranking for _, ranking in self._asked)
+        return np.array([r.found if r.confidence is None else r.confidence for r in asked], float)
+
+    def curve(self) -> list[tuple[float, float, float]]:
+        """Return thresholds with the shares of questions rightly kept and rightly refused."""
+        sure = self._sure()
+        given = np.array([bool(question.quotes) for question, _ in self._asked])
+        return [
+            (at, float((sure[given] >= at).mean()), float((sure[~given] < at).mean()))
+            for at in np.arange(0.1, 1.0, 0.1).round(1).tolist()
+        ]
+
     def _score(self, order: Order, type: str | None = None) -> Score:
         return score(
             next(
@@ -167,6 +235,22 @@ class Evaluation:
             return [ids[i] for i in order]
 
         return ranking
+
+
+def calibration(
+    sure: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
+) -> tuple[float, list[tuple[float, int, float]]]:
+    """Return the expected calibration error over ten equal bins (Guo et al., ICML 2017).
+
+    And of each bin that is not empty: mean confidence, size, share of right ones.
+    """
+    bins = np.minimum((sure * 10).astype(int), 9)
+    filled = [
+        (float(sure[bins == b].mean()), int((bins == b).sum()), float(right[bins == b].mean()))
+        for b in np.unique(bins)
+    ]
+    error = sum(count * abs(mean - share) for mean, count, share in filled) / max(len(sure), 1)
+    return error, filled
 
 
 def _fused(_: Question, ranked: list[Ranked]) -> Sequence[int]:
@@ -237,6 +321,17 @@ def _print_scores(given: argparse.Namespace) -> int:
         print("\n| 判为无依据 | 题数 | 比例 |\n|---|---|---|")
         for group, (refused, total) in evaluation.refused().items():
             print(f"| {group} | {refused}/{total} | {refused / total:.3f} |")
+        print("\n| 答案 | 题数 | 一字不差 | 相互包含 |\n|---|---|---|---|")
+        for group, (same, near, total) in evaluation.exact().items():
+            print(f"| {group} | {total} | {same:.3f} | {near:.3f} |")
+        error, bins = evaluation.calibration()
+        print(f"\n| 把握 | 题数 | 第一段答对（ECE {error:.3f}） |\n|---|---|---|")
+        for mean, count, share in bins:
+            print(f"| {mean:.2f} | {count} | {share:.3f} |")
+        if any(not question.quotes for question in questions):
+            print("\n| 界线 | 有答案的保留 | 没有答案的拒答 |\n|---|---|---|")
+            for at, kept, refused_share in evaluation.curve():
+                print(f"| {at:.1f} | {kept:.3f} | {refused_share:.3f} |")
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from index.store import Match
 from index.terms import terms
-from index.types import Segment, Span
+from index.types import Passage, Segment, Span
 
 _CLOSE = 0.3  # clauses this near to the best may hold the answer as well
 
@@ -34,6 +34,21 @@ def marks(
     inner = [_trim(text, *span) for span in _joined(close)]
     whole = _trim(text, sentence.start, sentence.end)
     return (whole, *(span for span in inner if span != whole))
+
+
+def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:
+    """Return spans in the text: the sentence that holds an answer, then the answer.
+
+    An answer that runs over several sentences is its own sentence.
+    """
+    holding = [s for s in passage.segments if s.grain != "clause" and _inside_span(answer, s)]
+    least = min(holding, key=lambda s: s.end - s.start, default=None)
+    whole = _trim(passage.text, least.start, least.end) if least else answer
+    return (whole, answer) if answer != whole else (whole,)
+
+
+def _inside_span(span: Span, segment: Segment) -> bool:
+    return segment.start <= span[0] and span[1] <= segment.end
 
 
 def _joined(segments: Iterable[Segment]) -> list[Span]:

@@ -11,9 +11,11 @@ from index.encoder import Encoder
 from index.errors import ReportError
 from index.library import default_folder, open_library
 from index.store import Library, Scope
-from index.types import Document, Kind
-from search.marks import marks
+from index.types import Document, Kind, Passage, Span
+from search.marks import answer_marks, marks
 from search.query import Query, check_top_k, normalise, without_regions
+from search.reader import Reader, Reading, load_reader, window_around
+from search.rerank import FOUND_AT, READ, certainty, reordered
 from search.retrieve import Noise, Ranked, Where, bears, noise, retrieve, term_weights
 from search.scope import (
     EVERYTHING,
@@ -25,7 +27,7 @@ from search.scope import (
     preferred,
     within,
 )
-from search.types import Hit, Results
+from search.types import Answer, Hit, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Opened:
 
     library: Library
     encoder: Encoder
+    reader: Reader | None
     floor: Noise
     reports: tuple[Listed, ...]
     regions: tuple[str, ...]
@@ -41,12 +44,25 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates for a question within ``scope``, best first; ``weights`` are its terms'."""
+    """The candidates for a question within ``scope``, best first; ``weights`` are its terms'.
+
+    ``readings`` are what the reader made of the best of them, by passage id; ``confidence`` is the
+    probability that one of them answers, at which ``found`` is told.
+    """
 
     weights: dict[str, float]
     ranked: list[Ranked]
+    readings: dict[int, Reading]
+    confidence: float | None
     found: bool
     scope: Scope | None
+
+    @property
+    def answer(self) -> Reading | None:
+        """What the reader found in the first passage, None if it is not sure enough."""
+        reading = self.readings.get(self.ranked[0].passage_id) if self.ranked else None
+        sure = reading is not None and certainty(reading) >= FOUND_AT
+        return reading if sure and self.found else None
 
 
 _opened: dict[Path, Opened] = {}
@@ -79,24 +95,43 @@ def search(
 def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERYTHING) -> Results:
     """Return the best passages of an opened library for a checked question."""
     ranking = rank(asked, opened, filters)
-    best = _distinct(ranking, opened.library, top_k)
+    best = _distinct(ranking.ranked, opened.library, ranking.scope, top_k)
     passages = opened.library.passages([id for _, copies in best for id in copies])
     hits = tuple(
         Hit(
             passages[found.passage_id],
             found.score,
-            marks(
-                passages[found.passage_id].text, found.matches, ranking.weights, opened.floor.mean
-            ),
+            _marks(passages[found.passage_id], found, ranking, opened),
             tuple(passages[id] for id in copies if id != found.passage_id),
         )
         for found, copies in best
     )
-    return Results(asked.question, hits, ranking.found and bool(hits))
+    return Results(
+        asked.question,
+        hits,
+        ranking.found and bool(hits),
+        ranking.confidence,
+        _answer(hits[0], ranking.answer) if ranking.answer else None,
+    )
+
+
+def _marks(passage: Passage, found: Ranked, ranking: Ranking, opened: Opened) -> tuple[Span, ...]:
+    reading = ranking.readings.get(found.passage_id)
+    if reading and certainty(reading) >= FOUND_AT:
+        return answer_marks(passage, reading.span)
+    return marks(passage.text, found.matches, ranking.weights, opened.floor.mean)
+
+
+def _answer(hit: Hit, reading: Reading) -> Answer:
+    start, end = reading.span
+    return Answer(hit.text[start:end], hit, start, end, certainty(reading))
 
 
 def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking:
-    """Return every candidate passage for a question, and whether any bears on it."""
+    """Return every candidate passage for a question, and whether any answers it.
+
+    The retriever finds them; the reader reads the best few and puts these in order.
+    """
     library = opened.library
     weights = term_weights(library, asked)
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
@@ -107,19 +142,41 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     scope = within(library, ids, filters.kinds)
     favoured = within(library, bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
-    found = bears(ranked, opened.floor) or library.holds_all(asked.terms, scope)
-    return Ranking(weights, ranked, found, scope)
+    readings = read(asked, opened, [f for f, _ in _distinct(ranked, library, scope, READ)])
+    ranked = reordered(ranked, readings)
+    sure = certainty(readings[ranked[0].passage_id]) if readings else None
+    found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
+    found = found or library.holds_all(asked.terms, scope)
+    return Ranking(weights, ranked, readings, sure, found, scope)
 
 
-def _distinct(ranking: Ranking, library: Library, top_k: int) -> list[tuple[Ranked, list[int]]]:
+def read(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Reading]:
+    """Return what the reader makes of passages, by id; nothing where there is no reader."""
+    if opened.reader is None:
+        return {}
+    passages = opened.library.passages([found.passage_id for found in best])
+    windows = [
+        window_around(
+            passages[found.passage_id],
+            max(found.matches, key=lambda match: match.cosine).segment,
+        )
+        for found in best
+    ]
+    readings = opened.reader.read(asked.text, windows)
+    return {found.passage_id: read for found, read in zip(best, readings, strict=True)}
+
+
+def _distinct(
+    ranked: Sequence[Ranked], library: Library, scope: Scope | None, top_k: int
+) -> list[tuple[Ranked, list[int]]]:
     """Return the best passages that say different things, each with the ids of all that say it."""
-    digests = library.digests([found.passage_id for found in ranking.ranked])
+    digests = library.digests([found.passage_id for found in ranked])
     best: dict[bytes, Ranked] = {}
-    for found in ranking.ranked:
+    for found in ranked:
         best.setdefault(digests[found.passage_id], found)
     kept = dict(list(best.items())[:top_k])
     copies: dict[bytes, list[int]] = {digest: [] for digest in kept}
-    for id, digest in library.copies(list(kept), ranking.scope).items():
+    for id, digest in library.copies(list(kept), scope).items():
         copies[digest].append(id)
     return [(found, copies[digest]) for digest, found in kept.items()]
 
@@ -139,6 +196,13 @@ def open_once(library: Path | str | None = None) -> Opened:
         fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
         reports = list_reports(fresh)
         regions = {report.document.region for report in reports}
-        opened = Opened(fresh, encoder, noise(fresh), reports, tuple(sorted(filter(None, regions))))
+        opened = Opened(
+            fresh,
+            encoder,
+            load_reader(),
+            noise(fresh),
+            reports,
+            tuple(sorted(filter(None, regions))),
+        )
         _opened[folder] = opened
         return opened

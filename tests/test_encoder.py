@@ -1,9 +1,7 @@
 """The bundled encoder, and what happens without it."""
 
-import builtins
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -82,14 +80,7 @@ def test_without_the_wheel_the_public_model_is_tried_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "index.nano":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr("index.encoder.weights_file", lambda: None)
     monkeypatch.setattr("index.encoder._load_public", lambda name, **_: asked.append(name))
     load_encoder()
     assert asked == [PUBLIC]

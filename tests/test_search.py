@@ -39,7 +39,7 @@ def test_the_first_mark_is_the_sentence_that_answers(real: Path) -> None:
     assert marked[0].endswith(
         "市本级共计接收行政复议申请 1060 件，受理 957 件，受理的案件中转办 331 件。"
     )
-    assert "受理 957 件" in marked[1]
+    assert marked[1] in marked[0]
     assert hit.marks[0][0] <= hit.marks[1][0] <= hit.marks[1][1] <= hit.marks[0][1]
 
 
@@ -71,6 +71,42 @@ def test_another_form_of_a_question_finds_the_same_passage(
     real: Path, question: str, other: str
 ) -> None:
     assert first(question, real).paragraph == first(other, real).paragraph
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("“最多跑一次”事项占比多少", "51.33%"),
+        ("全市主动公开了多少条政府信息", "30 万余条"),
+        ("审批事项办理时限压缩到几个工作日？", "6 个工作日以内"),
+        ("谁签发的", "王新伟"),
+        ("发文字号是什么", "郑政文〔2020〕23号"),
+    ],
+)
+def test_the_answer_is_in_the_words_of_the_report(real: Path, question: str, text: str) -> None:
+    results = search(question, library=real)
+    answer = results.answer
+    assert answer and answer.text == text
+    assert answer.text == answer.hit.text[answer.start : answer.end]
+    assert answer.hit == results[0]
+    assert 0 <= answer.confidence == results.confidence <= 1
+    assert (answer.start, answer.end) in answer.hit.marks
+
+
+def test_what_the_report_does_not_tell_has_no_answer(real: Path) -> None:
+    results = search("行政复议案件平均审理了多少天", library=real)
+    assert (results.found, results.answer, len(results)) == (False, None, 5)
+    assert results.confidence is not None and results.confidence < 0.5
+
+
+def test_without_a_reader_there_is_no_answer_and_the_rest_stays(library: Path) -> None:
+    results = search("行政复议受理了多少件？", library=library)
+    assert (results.answer, results.confidence, results.found, len(results)) == (
+        None,
+        None,
+        True,
+        5,
+    )
 
 
 def test_a_plan_is_not_a_result(real: Path) -> None:

@@ -258,5 +258,7 @@ def test_the_first_question_builds_the_default_library(tmp_path: Path, encoder: 
         check=True,
         env={**os.environ, "YIJU_LIBRARY": str(where)},
     )
-    assert run.stdout.startswith("1. [其他] 签发人：王新伟\n")
+    answer, citation, _, hit = run.stdout.splitlines()[:4]
+    assert answer.startswith("回答：王新伟（把握 ") and citation.endswith("，签发人，第3段")
+    assert hit == "1. [其他] 签发人：王新伟"
     assert (where / "library.db").is_file()

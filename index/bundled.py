@@ -1,0 +1,64 @@
+"""The bundled encoder: multilingual-e5-small with the adapter trained for official reports."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from index.e5 import BEGIN, DIM, END, MAX_TOKENS, Floats, load
+from index.engine import Engine, read_adapter
+
+ADAPTER = Path(__file__).with_name("retriever.safetensors")
+
+_FORM = "8-bit blocks of 32, mean of tokens"  # vectors differ if this does
+_TOKENS = 4096  # that run together, padding included
+
+
+class BundledEncoder:
+    """An ``Encoder`` without torch. Thread-safe."""
+
+    dim = DIM
+
+    def __init__(self, weights: Path, *, name: str, adapter: Path = ADAPTER) -> None:
+        self.name = name
+        digest = hashlib.sha256(_FORM.encode())
+        for file in (weights, adapter):
+            digest.update(file.read_bytes())
+        self.fingerprint = digest.hexdigest()
+        self._weights = load(weights)
+        self._engine = Engine(self._weights, read_adapter(adapter))
+
+    def encode_query(self, text: str) -> Floats:
+        """Return float32 [dim], unit length. On one thread: see ``Engine.hidden``."""
+        vectors: Floats = self._embed([self._row("query: " + text)], alone=True)[0]
+        return vectors
+
+    def encode_passages(self, texts: Sequence[str]) -> Floats:
+        """Return float32 [n, dim], unit length, in the order of the texts."""
+        rows = [self._row("passage: " + text) for text in texts]
+        vectors = np.empty((len(rows), DIM), np.float32)
+        for batch in _by_length([len(row) for row in rows]):
+            vectors[batch] = self._embed([rows[i] for i in batch])
+        return vectors
+
+    def _row(self, text: str) -> list[int]:
+        return [BEGIN, *self._weights.tokens(text).ids[: MAX_TOKENS - 2], END]
+
+    def _embed(self, rows: Sequence[Sequence[int]], *, alone: bool = False) -> Floats:
+        hidden = self._engine.hidden(rows, alone=alone)
+        lengths = np.array([[len(row)] for row in rows])
+        kept = np.arange(hidden.shape[1])[None] < lengths
+        sums = np.einsum("nld,nl->nd", hidden, kept.astype(np.float32))
+        unit: Floats = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        return unit
+
+
+def _by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Return indices in batches of like length: little of what runs together is padding."""
+    batches: list[list[int]] = []
+    for i in np.argsort(lengths, kind="stable").tolist():
+        if not batches or (len(batches[-1]) + 1) * lengths[i] > _TOKENS:
+            batches.append([])
+        batches[-1].append(i)
+    return batches

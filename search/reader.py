@@ -1,0 +1,176 @@
+"""Read the best stretches of text with the question: where the answer stands, and if it does.
+
+The same base as the bundled encoder, with an adapter and two heads of its own, trained by
+``search.training``; it works with any retriever.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from index.e5 import BEGIN, E5, END, MAX_TOKENS, Floats, load, weights_file
+from index.types import Passage, Segment, Span
+from search.figures import figures
+
+ADAPTER = Path(__file__).with_name("reader.safetensors")
+
+WINDOW = 180
+"""Characters read around the segment that matched best; the sentence that it is in at least."""
+
+LONGEST = 48
+"""Tokens of an answer."""
+
+_TITLE, _HEADING = 40, 24  # characters of what stands above
+_ASKED, _ABOVE = 128, 96  # tokens
+_EDGES = " \t\u3000，。；、：！？,;:!?"
+_PAIRS = {"“": "”", "‘": "’", "（": "）", "《": "》", "「": "」", "(": ")", "〔": "〕"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a passage: ``start`` and ``end`` are offsets in ``passage.text``."""
+
+    passage: Passage
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        """The stretch in the source's own characters."""
+        return self.passage.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the reader reads: token ids, and for those from ``first`` their spans in the window."""
+
+    ids: list[int]
+    first: int
+    spans: list[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader finds in a window: the likeliest answer, a span in ``passage.text``.
+
+    ``holds`` is the logit of the window answering the question.
+    """
+
+    window: Window
+    span: Span
+    holds: float
+
+
+class Reader:
+    """The trained reader. Thread-safe."""
+
+    def __init__(self, weights: E5, adapter: Path = ADAPTER) -> None:
+        from index.engine import Engine, read_adapter  # ONNX Runtime, when first needed
+
+        tensors = read_adapter(adapter)
+        self._weights = weights
+        self._engine = Engine(weights, tensors)
+        self._span = tensors["span.w"], tensors["span.b"]
+        self._holds = tensors["holds.w"], tensors["holds.b"]
+
+    def read(self, question: str, windows: Sequence[Window]) -> list[Reading]:
+        """Return what each window says to a question in index form, in their order."""
+        if not windows:
+            return []
+        inputs = [assemble(self._weights, question, above(w.passage), w.text) for w in windows]
+        hidden = self._engine.hidden([each.ids for each in inputs])
+        edges = hidden @ self._span[0].T + self._span[1]
+        holds = hidden[:, 0] @ self._holds[0].T + self._holds[1]
+        return [
+            Reading(
+                window, answer_span(window, *likeliest(edges[i], inputs[i])), float(holds[i, 0])
+            )
+            for i, window in enumerate(windows)
+        ]
+
+
+@cache
+def load_reader() -> Reader | None:
+    """Return the bundled reader; None where its base is not installed."""
+    file = weights_file()
+    return Reader(load(file)) if file else None
+
+
+def window_around(passage: Passage, segment: Segment) -> Window:
+    """Return the stretch of whole sentences around a segment, what comes before it first."""
+    pieces = [s for s in passage.segments if s.grain != "clause"] or list(passage.segments)
+    sentences = [s for s in pieces if not any(_inside(o, s) for o in pieces if o != s)]
+    holding = (s for s in sentences if _inside(segment, s))
+    around = next(holding, segment)
+    start, end = around.start, around.end
+    grown = True
+    while grown:
+        before = max((s.start for s in sentences if s.end <= start), default=start)
+        grown = before < start and end - before <= WINDOW
+        start = before if grown else start
+        after = min((s.end for s in sentences if s.start >= end), default=end)
+        if end < after <= start + WINDOW:
+            end, grown = after, True
+    return Window(passage, start, end)
+
+
+def _inside(inner: Segment, outer: Segment) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def above(passage: Passage) -> str:
+    """Return what tells what the text is: title, kind or role, headings, the head of a table."""
+    headings = [heading[:_HEADING] for heading in (*passage.path, *passage.header_text)]
+    what = passage.kind if passage.role in ("正文", "结语", "表格", "表头") else passage.role
+    return " ".join([(passage.document.title or "")[:_TITLE], what, *headings])
+
+
+def assemble(weights: E5, question: str, over: str, text: str) -> Input:
+    """Return the tokens of a question, of what stands over a window, and of the window."""
+    asked = weights.tokens("query: " + question).ids
+    context = weights.tokens("passage: " + over).ids
+    read = weights.tokens(text)
+    opening = [BEGIN, *asked[:_ASKED], END, *context[:_ABOVE], END]
+    room = MAX_TOKENS - 1 - len(opening)
+    return Input([*opening, *read.ids[:room], END], len(opening), read.spans[:room])
+
+
+def likeliest(edges: Floats, read: Input) -> Span:
+    """Return the likeliest answer as a span of characters in the window.
+
+    ``edges`` float32 [length, 2] are the logits of each token being its first and its last.
+    """
+    own = edges[read.first : read.first + len(read.spans)]
+    both = own[:, 0][:, None] + own[:, 1][None]
+    allowed = np.triu(np.ones(both.shape, bool)) & ~np.triu(np.ones(both.shape, bool), LONGEST)
+    first, last = np.unravel_index(int(np.where(allowed, both, -np.inf).argmax()), both.shape)
+    return read.spans[first][0], read.spans[last][1]
+
+
+def answer_span(window: Window, start: int, end: int) -> Span:
+    """Return a span in a window as one in its passage, mended at its ends.
+
+    A number is never cut from its qualifier and unit; punctuation at the ends, and a quotation mark
+    or bracket without its fellow, is left out.
+    """
+    text, whole = window.text, (start, end)
+    for a, b in figures(text):
+        if a < end and start < b:
+            start, end = min(a, start), max(b, end)
+    while start < end and (text[start] in _EDGES or _single(text[start:end], text[start])):
+        start += 1
+    while start < end and (text[end - 1] in _EDGES or _single(text[start:end], text[end - 1])):
+        end -= 1
+    start, end = (start, end) if start < end else whole
+    return window.start + start, window.start + end
+
+
+def _single(text: str, mark: str) -> bool:
+    """Whether a mark that opens or closes has no fellow in the text."""
+    for opening, closing in _PAIRS.items():
+        if mark in (opening, closing):
+            return text.count(opening) != text.count(closing)
+    return False

