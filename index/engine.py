@@ -5,8 +5,8 @@ again would lose what the adapter gained. Word embeddings are read from the whee
 """
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from index.e5 import DIM, E5, HEADS, LAYERS, PAD, Floats
+from index.e5 import DIM, E5, HEADS, LAYERS, MATRICES, PAD, Floats
 
 _BLOCK = 32  # weights that share a scale
 _OPSETS = (helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1))
@@ -24,13 +24,15 @@ _OPSETS = (helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1))
 class Engine:
     """A model with an adapter, ready to run. Thread-safe.
 
-    What it gives for a text does not depend on what else is in the batch: weights and activations
-    are quantised in blocks of one row.
+    What it gives for a text depends on what else is in the batch by rounding alone: weights and
+    activations are quantised in blocks of one row.
     """
 
     def __init__(self, weights: E5, adapter: Mapping[str, Floats]) -> None:
         self._weights = weights
         self._graph = _graph(weights, adapter)
+        self._building = threading.Lock()
+        self._sessions: dict[int, onnxruntime.InferenceSession] = {}
 
     def hidden(self, rows: Sequence[Sequence[int]], *, alone: bool = False) -> Floats:
         """Return the last hidden states of token ids: float32 [n, longest, dim].
@@ -41,25 +43,47 @@ class Engine:
         ids = np.array([[*row, *[PAD] * (longest - len(row))] for row in rows], np.int64)
         lengths = np.array([[len(row)] for row in rows])
         mask = (np.arange(longest)[None] < lengths).astype(np.int32)
-        session = self._one if alone else self._all
+        session = self._session(1 if alone else _cores())
         given = {"embedded": self._weights.embed(ids), "mask": mask}
         hidden: Floats = session.run(None, given)[0]
         return hidden
 
-    @cached_property
-    def _one(self) -> onnxruntime.InferenceSession:
-        return _session(self._graph, 1)
+    def _session(self, threads: int) -> onnxruntime.InferenceSession:
+        with self._building:
+            if threads not in self._sessions:
+                self._sessions[threads] = _session(self._graph, threads)
+            return self._sessions[threads]
 
-    @cached_property
-    def _all(self) -> onnxruntime.InferenceSession:
-        return _session(self._graph, os.cpu_count() or 1)
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on a Mac
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Return indices in batches of like length, each of at most ``tokens`` with its padding."""
+    batches: list[list[int]] = []
+    for i in np.argsort(lengths, kind="stable").tolist():
+        if not batches or (len(batches[-1]) + 1) * lengths[i] > tokens:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
 
 
 def read_adapter(file: Path) -> dict[str, Floats]:
-    """Return the tensors of a safetensors file as float32."""
+    """Return the tensors of an adapter as float32. Raises ``OSError`` if the file is not one."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    return {name: tensor.astype(np.float32) for name, tensor in load_file(file).items()}
+    try:
+        tensors = load_file(file)
+    except SafetensorError as exc:
+        raise OSError(f"damaged adapter: {file}") from exc
+    needed = {f"l{n}.{name}.{side}" for n in range(LAYERS) for name in MATRICES for side in "ab"}
+    if not needed <= tensors.keys():
+        raise OSError(f"no adapter of every layer: {file}")
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
 
 
 def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -273,11 +273,17 @@ class Library:
 
 def check_encoder(folder: Path, known: dict[str, Any], encoder: Encoder) -> None:
     """Raise ``ReportError`` unless the library was made with this encoder."""
-    if known["fingerprint"] != encoder.fingerprint:
+    if known["fingerprint"] == encoder.fingerprint:
+        return
+    if known["encoder"] == encoder.name:
         raise ReportError(
-            f"资料库“{folder}”是用模型“{known['encoder']}”建立的，与当前模型“{encoder.name}”的向量不能比较，"
-            "请用 --library 另选文件夹重新添加报告，或改用原来的模型。"
+            f"资料库“{folder}”是用模型“{encoder.name}”的另一个版本建立的，向量不能比较，"
+            "请删去这个文件夹（或用 --library 另选一个）重新添加报告。"
         )
+    raise ReportError(
+        f"资料库“{folder}”是用模型“{known['encoder']}”建立的，与当前模型“{encoder.name}”的向量不能比较，"
+        "请用 --library 另选文件夹重新添加报告，或改用原来的模型。"
+    )
 
 
 def text_sha256(text: str) -> str:

@@ -35,6 +35,12 @@ def plain(text: str) -> str:
     return text.translate(_RADICALS)
 
 
+def simplified(text: str) -> str:
+    """Write 繁 as 简 and radicals as characters, one for one: offsets stay."""
+    converted: str = _to_simplified().convert(plain(text))
+    return converted if len(converted) == len(text) else plain(text)
+
+
 def is_blank(char: str) -> bool:
     """Whether a character shows nothing: white space, controls, formats, lone surrogates."""
     return char.isspace() or unicodedata.category(char) in ("Cc", "Cf", "Cs")

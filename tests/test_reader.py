@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import index.bundled
+import search.reader
 from index import Encoder, ReportError, load_encoder, parse, passages
 from index.bundled import BundledEncoder
 from index.e5 import E5, load, weights_file
@@ -123,6 +125,11 @@ def test_a_window_is_whole_sentences_around_the_segment(report: tuple[Passage, .
         ("获评“全国先进”称号", "“全国先进”", "“全国先进”"),
         ("印发《办法》，建立制度。", "印发《办法》，", "印发《办法》"),
         ("受理957件。", "受理957件。", "受理957件"),
+        (
+            "印发《办法》、《条例》、《细则》等",
+            "《办法》、《条例》、《细则",
+            "《办法》、《条例》、《细则",
+        ),
     ],
 )
 def test_an_answer_keeps_its_unit_and_loses_stray_marks(text: str, span: str, kept: str) -> None:
@@ -146,6 +153,35 @@ def test_the_reader_finds_the_words_that_answer(
     asked, off = (reader.read(q, [window])[0] for q in ("最多跑一次占多大比例", "红烧肉怎么做"))
     assert passage.text[slice(*asked.span)] == "51.33%"
     assert asked.holds > off.holds + 2
+
+
+def test_a_report_in_traditional_characters_is_read(reader: Reader) -> None:
+    text = "一、成效\n全年受理行政複議申請 1211 件，辦結 957 件。\n"
+    passage = passages(parse(text.encode(), name="a.txt"))[-1]
+    window = Window(passage, 0, len(passage.text))
+    reading = reader.read("办结了多少件", [window])[0]
+    assert passage.text[slice(*reading.span)] == "957 件"
+
+
+def test_a_window_that_shows_nothing_has_no_answer(reader: Reader) -> None:
+    passage = passages(parse("一、成效\n很好。\n".encode(), name="a.txt"))[0]
+    assert reader.read("问", [Window(passage, 0, 0)])[0].span == (0, 0)
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\x08" + b"\0" * 7 + b"{}" + b" " * 6])
+def test_a_missing_or_damaged_adapter_is_told(
+    data: bytes | None, tmp_path: Path, weights: E5, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "adapter.safetensors"
+    if data is not None:
+        file.write_bytes(data)
+    monkeypatch.setattr(search.reader, "ADAPTER", file)
+    monkeypatch.setattr(index.bundled, "ADAPTER", file)
+    load_reader.cache_clear()
+    for load_it in (load_reader, load_encoder):
+        with pytest.raises(ReportError, match="重试"):
+            load_it()
+    load_reader.cache_clear()
 
 
 def test_reading_nothing_gives_nothing(reader: Reader) -> None:

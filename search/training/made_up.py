@@ -89,7 +89,7 @@ def keywords(data: Data, count: int, seed: int) -> list[Example]:
         middle = (start + end) // 2
         text = data.reports[example.report].passages[example.place].text
         parts = (_stretch(text, start, middle, draw), _stretch(text, middle, end, draw))
-        question = normalise(" ".join(parts[: draw.randint(1, 2)])).text
+        question = normalise("、".join(parts[: draw.randint(1, 2)])).text
         examples.append(
             replace(
                 example,
@@ -112,7 +112,7 @@ def elsewhere(data: Data, count: int, seed: int) -> list[Example]:
     for example in draw.sample(asked, len(asked)):
         region = data.reports[example.report].document.region
         year = re.search(r"20\d\d(?=年)", example.question)
-        if region and region in example.question:
+        if region and region in example.question and len(regions) > 1:
             other = draw.choice([name for name in regions if name != region])
             question = example.question.replace(region, other)
         elif year:

@@ -6,7 +6,7 @@ these two it was 2,100, and 1,000 with their dropout.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from index.e5 import BEGIN, DIM, E5, END, HEADS, LAYERS, MATRICES, MAX_TOKENS, PAD
+from index.engine import by_length
 
 RANK = 24
 _ALPHA = 2.0  # what the product of the adapter's matrices is multiplied by
@@ -113,9 +114,10 @@ class Adapted(nn.Module):
 
 
 def save(tensors: dict[str, torch.Tensor], file: Path, notes: dict[str, str]) -> None:
-    """Write tensors and notes on how they came about."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, file, metadata=notes)
+    """Write tensors and notes on how they came about, whole or not at all."""
+    part = file.with_suffix(".part")
+    save_file(tensors, part, metadata=notes)
+    part.replace(file)
 
 
 def schedule(step: int, steps: int) -> float:
@@ -124,18 +126,6 @@ def schedule(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Yield indices in batches of like length, each of at most ``tokens`` with its padding."""
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if batch and (len(batch) + 1) * lengths[i] > tokens:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def _key(number: int, name: str) -> str:

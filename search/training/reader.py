@@ -12,6 +12,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from index.e5 import DIM, E5, Floats
+from index.engine import by_length
 from index.probes import PROBES
 from search.reader import Input, Window, above, answer_span, assemble, likeliest, window_around
 from search.training import made_up
@@ -59,7 +60,7 @@ class Reader(nn.Module):
         """  # noqa: D205
         longest = max(len(each.ids) for each in inputs)
         spans, holds, order = [], [], []
-        for batch in models.by_length([len(each.ids) for each in inputs], _TOKENS):
+        for batch in by_length([len(each.ids) for each in inputs], _TOKENS):
             hidden, mask = self.body.hidden(layers, [inputs[i].ids for i in batch])
             outside = torch.ones_like(mask)
             for row, i in enumerate(batch):
@@ -155,10 +156,11 @@ def train(
     heads, asked_of_heads = made_up.heads(HEADS, SEED)
     words = made_up.keywords(data, KEYWORDS, SEED)
     others = made_up.elsewhere(data, ELSEWHERE, SEED)
-    data = Data({**data.reports, **heads}, (*data.examples, *asked_of_heads, *words, *others))
-    every = cases(data, weights, retriever)
+    more = Data({**data.reports, **heads}, (*data.examples, *asked_of_heads, *words, *others))
+    every = cases(more, weights, retriever)
     learned = [c for c in every if not c.example.held_out and (c.right or c.example.place is None)]
-    judged = [c for c in every if c.example.held_out]
+    asked = set(map(id, data.examples))
+    judged = [c for c in every if c.example.held_out and id(c.example) in asked]
     model = Reader(weights)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     steps = epochs * (len(learned) // BATCH)

@@ -132,7 +132,7 @@ def _loss(
 ) -> torch.Tensor:
     """Cross entropy of the positive among all segments of the batch, other answers left out."""
     chosen = [random.choice(asked.rows) for asked in batch]
-    pool = [row for asked in batch for row in random.sample(hard[asked.number], HARD)]
+    pool = [row for asked in batch for row in _some(hard[asked.number])]
     rows = chosen + pool
     layers = model.merge()
     questions = model.embed(layers, [asked.tokens for asked in batch])
@@ -144,6 +144,10 @@ def _loss(
     scores = scores.masked_fill(same, -1e4)
     target = torch.arange(len(batch))
     return functional.cross_entropy(scores, target)
+
+
+def _some(rows: list[int]) -> list[int]:
+    return random.sample(rows, min(HARD, len(rows)))
 
 
 def _any(corpus: Corpus, asked: Asked) -> list[int]:
@@ -174,7 +178,7 @@ def report(model: models.Adapted, corpus: Corpus, judged: Sequence[Asked]) -> tu
 
     The best segment speaks for its passage, among those of the question's report.
     """
-    names = {asked.example.report for asked in judged}
+    names = sorted({asked.example.report for asked in judged})
     rows = [i for name in names for i in range(corpus.start[name], corpus.stop[name])]
     layers = model.merge()
     vectors = dict(zip(rows, model.embed(layers, [corpus.tokens[i] for i in rows]), strict=True))
