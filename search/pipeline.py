@@ -196,15 +196,12 @@ def open_once(library: Path | str | None = None) -> Opened:
             return known
         loaded = known.encoder if known else None
         fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
-        reports = list_reports(fresh)
-        regions = {report.document.region for report in reports}
-        opened = Opened(
-            fresh,
-            encoder,
-            load_reader(),
-            noise(fresh),
-            reports,
-            tuple(sorted(filter(None, regions))),
-        )
-        _opened[folder] = opened
-        return opened
+        _opened[folder] = prepare(fresh, encoder)
+        return _opened[folder]
+
+
+def prepare(library: Library, encoder: Encoder) -> Opened:
+    """Return an open library with its encoder, the reader and what is measured of it once."""
+    reports = list_reports(library)
+    regions = sorted(filter(None, {report.document.region for report in reports}))
+    return Opened(library, encoder, load_reader(), noise(library), reports, tuple(regions))

@@ -13,6 +13,7 @@ from index.e5 import weights_file
 from index.terms import fold
 from search.reader import Reader, Window
 from search.training import made_up, reader, retriever
+from search.training.__main__ import main
 from search.training.data import Data, find, is_held_out, load
 from search.training.model import Adapted
 from tests.conftest import missing
@@ -128,3 +129,12 @@ def test_what_is_trained_is_what_runs(
     window = Window(passage, 0, len(passage.text))
     reading = Reader(weights, tmp_path / "reader.safetensors").read("盖了几所学校", [window])[0]
     assert passage.text[slice(*reading.span)] and np.isfinite(reading.holds)
+
+
+def test_the_program_tells_what_is_wrong_in_a_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["retriever", str(tmp_path / "none")]) == 1
+    assert "训练数据" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["neither", str(folder)])

@@ -6,7 +6,7 @@ from pathlib import Path
 from index import bundled
 from index.e5 import E5, weights_file
 from index.e5 import load as load_weights
-from index.errors import ReportError
+from index.errors import ReportError, reason
 from index.terminal import Parser, run
 from search import reader as reading
 from search.training import calibrate, reader, retriever
@@ -25,8 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def command() -> int:
-        weights = _weights()
-        _do(given.what, load(given.data), weights, given.out)
+        data, weights = load(given.data), _weights()
+        try:
+            _do(given.what, data, weights, given.out)
+        except OSError as exc:
+            raise ReportError(
+                f"不能读写“{exc.filename or given.out}”：{reason(exc)}，请检查路径和权限。"
+            ) from exc
         return 0
 
     return run(command)

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from index import vectors
 from index.encoder import Encoder, load_encoder
-from index.library import insert
-from search.pipeline import Opened, open_once, rank
+from index.library import insert, open_library
+from search.pipeline import Opened, prepare, rank
 from search.query import normalise
 from search.rerank import OFFSET, READING_WEIGHT, SLOPE
 from search.retrieve import LEXICAL_WEIGHT
@@ -104,7 +104,7 @@ def _ask_all(data: Data) -> list[Asked]:
 def _library(data: Data, name: str, folder: Path, encoder: Encoder) -> Opened:
     insert(data.reports[name].document, folder, encoder=encoder, quiet=True)
     vectors.publish(folder)
-    return open_once(folder)
+    return prepare(*open_library(folder, encoder=encoder))
 
 
 def _ask(example: Example, data: Data, opened: Opened) -> Asked:

@@ -133,21 +133,11 @@ def segments(report: Report) -> list[Cut]:
 
 def positives(example: Example, of: Sequence[Cut]) -> list[int]:
     """Return the indices of the segments, of every grain, that hold an answer whole."""
-    if example.quote is None or example.answer is None:
+    if example.answer is None:
         return []
-    for start, end in (example.quote, example.answer):
-        found = [
-            i
-            for i, (place, segment, _) in enumerate(of)
-            if place == example.place and segment.start <= start and end <= segment.end
-        ]
-        inner = [
-            i
-            for i, (place, segment, _) in enumerate(of)
-            if place == example.place
-            and segment.start <= example.answer[0]
-            and example.answer[1] <= segment.end
-        ]
-        if found or inner:
-            return sorted({*found, *inner})
-    return []
+    start, end = example.answer
+    return [
+        i
+        for i, (place, segment, _) in enumerate(of)
+        if place == example.place and segment.start <= start and end <= segment.end
+    ]

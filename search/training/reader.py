@@ -141,7 +141,7 @@ def _overlap(one: Window, other: Window) -> bool:
 
 
 def _holds(example: Example, window: Window) -> bool:
-    """Whether a window holds the quote that answers, or at least its answer."""
+    """Whether a window holds the place of an answer; it must be of the same passage."""
     return bool(
         example.answer and window.start <= example.answer[0] and example.answer[1] <= window.end
     )
