@@ -93,6 +93,12 @@ def test_the_answer_is_in_the_words_of_the_report(real: Path, question: str, tex
     assert (answer.start, answer.end) in answer.hit.marks
 
 
+@pytest.mark.xfail(strict=True, reason="the reader takes what was received for what was accepted")
+def test_the_number_of_the_right_verb_is_the_answer(real: Path) -> None:
+    answer = search("行政复议受理了多少件？", library=real).answer
+    assert answer and answer.text == "957 件"
+
+
 def test_what_the_report_does_not_tell_has_no_answer(real: Path) -> None:
     results = search("行政复议案件平均审理了多少天", library=real)
     assert (results.found, results.answer, len(results)) == (False, None, 5)
