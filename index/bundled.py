@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from index.e5 import BEGIN, DIM, END, MAX_TOKENS, Floats, load
-from index.engine import Engine, by_length, read_adapter
+from index.e5 import BEGIN, DIM, END, MAX_TOKENS, Floats, by_length, load
+from index.engine import Engine, read_adapter
 
 ADAPTER = Path(__file__).with_name("retriever.safetensors")
 

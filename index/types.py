@@ -114,6 +114,10 @@ class Segment:
     start: int
     end: int
 
+    def covers(self, start: int, end: int) -> bool:
+        """Whether a stretch of the passage lies within this one."""
+        return self.start <= start and end <= self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

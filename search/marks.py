@@ -41,14 +41,10 @@ def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:
 
     An answer that runs over several sentences is its own sentence.
     """
-    holding = [s for s in passage.segments if s.grain != "clause" and _inside_span(answer, s)]
+    holding = [s for s in passage.segments if s.grain != "clause" and s.covers(*answer)]
     least = min(holding, key=lambda s: s.end - s.start, default=None)
     whole = _trim(passage.text, least.start, least.end) if least else answer
     return (whole, answer) if answer != whole else (whole,)
-
-
-def _inside_span(span: Span, segment: Segment) -> bool:
-    return segment.start <= span[0] and span[1] <= segment.end
 
 
 def _joined(segments: Iterable[Segment]) -> list[Span]:
@@ -64,15 +60,13 @@ def _joined(segments: Iterable[Segment]) -> list[Span]:
 
 def _holds_sentence(segment: Segment, among: Mapping[Segment, float]) -> bool:
     """Whether a segment is an item made of sentences that are segments of their own."""
-    return any(o.grain != "clause" and o != segment and _inside(o, segment) for o in among)
+    return any(
+        o.grain != "clause" and o != segment and segment.covers(o.start, o.end) for o in among
+    )
 
 
 def _clauses(sentence: Segment, among: Mapping[Segment, float]) -> list[Segment]:
-    return [s for s in among if s.grain == "clause" and _inside(s, sentence)]
-
-
-def _inside(inner: Segment, outer: Segment) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
+    return [s for s in among if s.grain == "clause" and sentence.covers(s.start, s.end)]
 
 
 def _trim(text: str, start: int, end: int) -> Span:

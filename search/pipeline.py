@@ -1,5 +1,6 @@
 """From a question to cited passages."""
 
+import itertools
 import os
 import threading
 from collections.abc import Sequence
@@ -95,7 +96,8 @@ def search(
 def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERYTHING) -> Results:
     """Return the best passages of an opened library for a checked question."""
     ranking = rank(asked, opened, filters)
-    best = _distinct(ranking.ranked, opened.library, ranking.scope, top_k)
+    different = _distinct(ranking.ranked, opened.library, top_k)
+    best = _with_copies(different, opened.library, ranking.scope)
     passages = opened.library.passages([id for _, copies in best for id in copies])
     hits = tuple(
         Hit(
@@ -142,7 +144,7 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     scope = within(library, ids, filters.kinds)
     favoured = within(library, bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
-    readings = read(asked, opened, [f for f, _ in _distinct(ranked, library, scope, READ)])
+    readings = read(asked, opened, list(_distinct(ranked, library, READ).values()))
     ranked = reordered(ranked, readings)
     sure = None if opened.reader is None else 0.0
     if readings:
@@ -168,19 +170,23 @@ def read(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Read
     return {found.passage_id: read for found, read in zip(best, readings, strict=True)}
 
 
-def _distinct(
-    ranked: Sequence[Ranked], library: Library, scope: Scope | None, top_k: int
-) -> list[tuple[Ranked, list[int]]]:
-    """Return the best passages that say different things, each with the ids of all that say it."""
+def _distinct(ranked: Sequence[Ranked], library: Library, count: int) -> dict[bytes, Ranked]:
+    """Return the best passages that say different things, by the digest of what they say."""
     digests = library.digests([found.passage_id for found in ranked])
     best: dict[bytes, Ranked] = {}
     for found in ranked:
         best.setdefault(digests[found.passage_id], found)
-    kept = dict(list(best.items())[:top_k])
-    copies: dict[bytes, list[int]] = {digest: [] for digest in kept}
-    for id, digest in library.copies(list(kept), scope).items():
+    return dict(itertools.islice(best.items(), count))
+
+
+def _with_copies(
+    best: dict[bytes, Ranked], library: Library, scope: Scope | None
+) -> list[tuple[Ranked, list[int]]]:
+    """Return passages, each with the ids of all that say it."""
+    copies: dict[bytes, list[int]] = {digest: [] for digest in best}
+    for id, digest in library.copies(list(best), scope).items():
         copies[digest].append(id)
-    return [(found, copies[digest]) for digest, found in kept.items()]
+    return [(found, copies[digest]) for digest, found in best.items()]
 
 
 def open_once(library: Path | str | None = None) -> Opened:

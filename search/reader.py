@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.e5 import BEGIN, E5, END, MAX_TOKENS, Floats, load, weights_file
+from index.e5 import BEGIN, E5, END, MAX_TOKENS, Floats, by_length, load, weights_file
 from index.errors import ReportError
 from index.terms import simplified
 from index.types import Passage, Segment, Span
@@ -81,8 +81,6 @@ class Reader:
 
     def read(self, question: str, windows: Sequence[Window]) -> list[Reading]:
         """Return what each window says to a question in index form, in their order."""
-        from index.engine import by_length
-
         inputs = [assemble(self._weights, question, above(w.passage), w.text) for w in windows]
         readings: dict[int, Reading] = {}
         for batch in by_length([len(each.ids) for each in inputs], _TOKENS):
@@ -116,8 +114,8 @@ def load_reader() -> Reader | None:
 def window_around(passage: Passage, segment: Segment) -> Window:
     """Return the stretch of whole sentences around a segment, what comes before it first."""
     pieces = [s for s in passage.segments if s.grain != "clause"] or list(passage.segments)
-    sentences = [s for s in pieces if not any(_inside(o, s) for o in pieces if o != s)]
-    holding = (s for s in sentences if _inside(segment, s))
+    sentences = [s for s in pieces if not any(s.covers(o.start, o.end) for o in pieces if o != s)]
+    holding = (s for s in sentences if s.covers(segment.start, segment.end))
     around = next(holding, segment)
     start, end = around.start, around.end
     grown = True
@@ -129,10 +127,6 @@ def window_around(passage: Passage, segment: Segment) -> Window:
         if end < after <= start + WINDOW:
             end, grown = after, True
     return Window(passage, start, end)
-
-
-def _inside(inner: Segment, outer: Segment) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
 
 
 def above(passage: Passage) -> str:

@@ -135,9 +135,8 @@ def positives(example: Example, of: Sequence[Cut]) -> list[int]:
     """Return the indices of the segments, of every grain, that hold an answer whole."""
     if example.answer is None:
         return []
-    start, end = example.answer
     return [
         i
         for i, (place, segment, _) in enumerate(of)
-        if place == example.place and segment.start <= start and end <= segment.end
+        if place == example.place and segment.covers(*example.answer)
     ]

@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from index.e5 import BEGIN, DIM, E5, END, HEADS, LAYERS, MATRICES, MAX_TOKENS, PAD
-from index.engine import by_length
+from index.e5 import BEGIN, DIM, E5, END, HEADS, LAYERS, MATRICES, MAX_TOKENS, PAD, by_length
 
 RANK = 24
 _ALPHA = 2.0  # what the product of the adapter's matrices is multiplied by

@@ -11,8 +11,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from index.e5 import DIM, E5, Floats
-from index.engine import by_length
+from index.e5 import DIM, E5, Floats, by_length
 from index.probes import PROBES
 from search.reader import Input, Window, above, answer_span, assemble, likeliest, window_around
 from search.training import made_up
