@@ -2,20 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
 from index.terms import terms
 from index.types import Span
 
 _UNIT = (
-    r"个百分点|百分点|[%％‰]|平方公里|平方米|立方米|公里|千瓦时|千瓦|人次|人才|人|件次|件|元|美元|吨|亩|公顷|公斤|斤|米"
-    r"|辆|台|套|所|座|条|场|次|名|位|倍|年|个月|天|工作日|日|小时|分钟|岁|张|份|宗|起|批|例|种|期|部|篇|头|只|度|处|对|班"
+    r"个百分点|个工作日|个小时|个季度|个月|百分点|[%％‰]|平方公里|平方米|立方米|公里|千瓦时|千瓦|人次|人才|人|件次|件|元|美元|吨|亩|公顷|公斤|斤|米"
+    r"|辆|台|套|所|座|条|场|次|名|位|倍|年|天|工作日|日|小时|分钟|岁|张|份|宗|起|批|例|种|期|部|篇|头|只|度|处|对|班"
     r"|艘|架|股|笔|户|家|项|个|口|支|间|栋|层|门|册|幅|户次|村|镇|县|国"
 )
 _FIGURE = re.compile(
-    r"(?:超过|超|近|约|逾|突破|不低于|不少于|至少|最多)?"
-    r"(?<![\d.第〔])\d[\d,，]*(?:\.\d+)?\s*[余多]?\s*[百千万亿]{0,2}[余多]?\s*"
-    rf"(?:个?(?:{_UNIT}))?(?:以上|以内|以下|左右)?"
+    r"(?P<before>超过|超|近|约|逾|突破|不低于|不少于|至少|最多)?"
+    r"(?<![\d.第〔])(?P<digits>\d[\d,，]*(?:\.\d+)?)\s*(?P<more>[余多]?)\s*(?P<scale>[百千万亿]{0,2})"
+    rf"(?P<after>[余多]?)\s*(?P<unit>{_UNIT})?(?P<bound>以上|以内|以下|左右)?"
 )
+_SCALE = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
 _YEAR = re.compile(r"(?:19|20)\d\d\s*年?$")
 _ASKED_UNIT = re.compile(rf"(?:多少|几|哪几)\s*(?:[百千万亿]{{0,2}})(?P<unit>{_UNIT})")
 _SHARE = re.compile(
@@ -24,6 +27,20 @@ _SHARE = re.compile(
 _SHARE_UNIT = re.compile(r"[%％‰]|百分点")
 _NEAR = 24  # characters before a number that say what it counts
 _UNIT_WORTH = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number where it stands: ``text`` is its own characters, ``value`` what they come to.
+
+    ``qualifier`` is 超, 余, 以上 … and empty if there is none.
+    """
+
+    span: Span
+    text: str
+    value: Decimal
+    unit: str
+    qualifier: str
 
 
 def asks_for_figure(question: str) -> bool:
@@ -44,6 +61,22 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     found = (m.span() for m in _FIGURE.finditer(text, start, len(text) if end is None else end))
     spans = ((a, a + len(text[a:b].rstrip(" ，,"))) for a, b in found)
     return [(a, b) for a, b in spans if not _YEAR.fullmatch(text[a:b])]
+
+
+def amounts(text: str, start: int = 0, end: int | None = None) -> list[Amount]:
+    """Return what the numbers in a stretch of text say."""
+    return [_amount(text, span) for span in figures(text, start, end)]
+
+
+def _amount(text: str, span: Span) -> Amount:
+    match = _FIGURE.match(text, *span)
+    assert match
+    value = Decimal(re.sub("[,，]", "", match["digits"]))
+    for scale in match["scale"]:
+        value *= _SCALE[scale]
+    said = (match[name] or "" for name in ("before", "more", "after", "bound"))
+    unit = (match["unit"] or "").replace("％", "%")
+    return Amount(span, text[slice(*span)], value, unit, "".join(said))
 
 
 def best_figure(

@@ -144,6 +144,7 @@ def test_a_report_that_does_not_say_is_blank(many: Path) -> None:
         ("汽车以旧换新超40万辆、家电超450万台", ["超40万辆", "超450万台"]),
         ("共21.84亿余条，2019年3月有 1,060 件", ["21.84亿余条", "3月", "1,060 件"]),
         ("压减到5个工作日以内，增长6.3％", ["5个工作日以内", "6.3％"]),
+        ("14个部门、11个项目，历时3个月", ["14个", "11个", "3个月"]),
     ],
 )
 def test_numbers_are_found_with_qualifier_and_unit(text: str, expected: list[str]) -> None:
