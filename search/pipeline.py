@@ -13,6 +13,7 @@ from index.errors import ReportError
 from index.library import default_folder, open_library
 from index.store import Library, Scope
 from index.types import Document, Kind, Passage, Span
+from search.locate import Streams
 from search.marks import answer_marks, marks
 from search.query import Query, check_top_k, normalise, without_regions
 from search.reader import Reader, Reading, load_reader, window_around
@@ -33,7 +34,7 @@ from search.types import Answer, Hit, Results
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A library with its encoder and what is measured of it once."""
+    """A library with its encoder and what is measured or read of it once."""
 
     library: Library
     encoder: Encoder
@@ -41,6 +42,7 @@ class Opened:
     floor: Noise
     reports: tuple[Listed, ...]
     regions: tuple[str, ...]
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,4 +212,12 @@ def prepare(library: Library, encoder: Encoder) -> Opened:
     """Return an open library with its encoder, the reader and what is measured of it once."""
     reports = list_reports(library)
     regions = sorted(filter(None, {report.document.region for report in reports}))
-    return Opened(library, encoder, load_reader(), noise(library), reports, tuple(regions))
+    return Opened(
+        library,
+        encoder,
+        load_reader(),
+        noise(library),
+        reports,
+        tuple(regions),
+        Streams(library),
+    )

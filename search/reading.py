@@ -1,16 +1,16 @@
 """A whole report in reading order, for whoever wants to look at a passage in its place."""
 
+from index.store import Library
 from index.types import Document, Passage, Section
-from search.pipeline import Opened
 
 
-def reading(opened: Opened, document: Document) -> tuple[Section | Passage, ...]:
+def reading(library: Library, document: Document) -> tuple[Section | Passage, ...]:
     """Return the headings and passages of a report in the order they stand in it.
 
     A run-in heading is part of its passage and not listed.
     """
-    headings = [s for s in opened.library.headings(document.sha256) if not s.run_in]
-    passages = opened.library.passages(document=document.sha256).values()
+    headings = [s for s in library.headings(document.sha256) if not s.run_in]
+    passages = library.passages(document=document.sha256).values()
     return tuple(sorted((*headings, *passages), key=_start))
 
 
