@@ -1,19 +1,26 @@
-"""Ask from the terminal: ``python -m search "问题"``."""
+"""Ask from the terminal: ``python -m search "问题"``; ``python -m search verify 证据.json``."""
 
 import json
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from index.terminal import Parser, metadata, run
+from index.terminal import Parser, run
+from search import records
 from search.citation import cite
 from search.compare import Row, best_first, compare
-from search.pipeline import search
-from search.types import Answer, Hit, Results
+from search.evidence import read_pack, verify
+from search.pipeline import open_once, search
+from search.types import Results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask one question; return the exit code: 0, or 1 after a Chinese sentence on stderr."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["verify"]:
+        return _verify(words[1:])
     parser = Parser("python -m search", "用中文问报告")
     parser.add_argument("question", metavar="问题")
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
@@ -29,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"--{name}", action="append", type=type, metavar=metavar, help=f"{text}；可多次给出"
         )
     parser.add_argument("--json", action="store_true", help="输出 JSON")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
 
     def command() -> int:
         where: dict[str, Any] = {
@@ -41,13 +48,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         if given.compare:
             rows = compare(given.question, **where)
-            print(_compared_json(rows) if given.json else _compared(rows))
+            print(_json([records.of_row(row) for row in rows]) if given.json else _compared(rows))
         else:
             results = search(given.question, top_k=given.top_k, **where)
-            print(_json(results) if given.json else _plain(results))
+            print(_json(records.of_results(results)) if given.json else _plain(results))
         return 0
 
     return run(command)
+
+
+def _verify(words: Sequence[str]) -> int:
+    """Check an exported pack: a line for each quote; 1 if one is no longer where it stood."""
+    parser = Parser("python -m search verify", "核对导出的证据：每段话还在不在资料库里")
+    parser.add_argument("pack", type=Path, metavar="证据.json")
+    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    parser.add_argument("--json", action="store_true", help="输出 JSON")
+    given = parser.parse_args(words)
+
+    def command() -> int:
+        found = verify(read_pack(given.pack), open_once(given.library))
+        if given.json:
+            print(_json([asdict(each) for each in found]))
+        else:
+            for number, each in enumerate(found, 1):
+                print(f"{number}. {each.verdict}：{_shortened(each.text)}\n   —— {each.citation}")
+                if each.now:
+                    print(f"   现在在：{each.now}")
+        return 0 if all(each.verdict == "一致" for each in found) else 1
+
+    return run(command)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 40 else f"{line[:40]}……"
 
 
 def _compared(rows: Sequence[Row]) -> str:
@@ -62,18 +96,6 @@ def _compared(rows: Sequence[Row]) -> str:
         number = f"{row.number}。" if row.number else ""
         lines += [f"{name}：{number}[{row.hit.kind}] {sentence}", f"   —— {row.hit.citation}"]
     return "\n".join(lines)
-
-
-def _compared_json(rows: Sequence[Row]) -> str:
-    shown = [
-        {
-            "document": metadata(row.document),
-            "number": row.number,
-            "hit": _fields(row.hit) if row.hit else None,
-        }
-        for row in rows
-    ]
-    return json.dumps(shown, ensure_ascii=False, indent=2)
 
 
 def _plain(results: Results) -> str:
@@ -94,31 +116,8 @@ def _plain(results: Results) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _json(results: Results) -> str:
-    shown = {
-        "query": results.query,
-        "found": results.found,
-        "confidence": results.confidence,
-        "answer": _answer(results.answer) if results.answer else None,
-        "hits": [_fields(hit) for hit in results],
-    }
-    return json.dumps(shown, ensure_ascii=False, indent=2)
-
-
-def _answer(answer: Answer) -> dict[str, object]:
-    names = ("text", "start", "end", "confidence")
-    return {**{name: getattr(answer, name) for name in names}, "citation": answer.hit.citation}
-
-
-def _fields(hit: Hit) -> dict[str, object]:
-    names = ("text", "score", "citation", "section", "kind", "paragraph", "page", "spans", "marks")
-    return {
-        **{name: getattr(hit, name) for name in names},
-        "verbatim": hit.verbatim,
-        "header": hit.header,
-        "also": [cite(passage) for passage in hit.also],
-        "document": metadata(hit.document),
-    }
+def _json(record: object) -> str:
+    return json.dumps(record, ensure_ascii=False, indent=2)
 
 
 if __name__ == "__main__":
