@@ -1,39 +1,54 @@
-"""The page: ask a question, read the passages that answer it in their place, copy the citation.
+"""The page and its server: ask, read, check, keep evidence. The one door to gradio.
 
-It formats what ``search`` returns and decides nothing. The one door to gradio.
+It puts what ``search`` returns on the page and decides nothing.
 """
 
 import contextlib
-import html
+import dataclasses
+import importlib.util
+import json
 import os
-import re
+import socket
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported; no call home
 
-import itertools
-
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from gradio.events import api as endpoint
 
+from index.changes import remove
 from index.errors import ReportError
-from index.library import default_folder, ensure_default
-from index.tables import labelled
+from index.library import add_many, default_folder, ensure_default, publish
+from index.readers import SUFFIXES
 from index.terminal import Parser
-from index.types import Document, Passage, Span
-from search.citation import cite, path_text
-from search.compare import Row, best_first, compared
+from index.types import Document
+from search import evidence, records
+from search.check import MAX_CHARACTERS as MAX_DRAFT
+from search.check import checked
+from search.compare import compared
 from search.pipeline import Opened, answer, open_once
-from search.query import MAX_CHARACTERS, normalise
+from search.query import MAX_CHARACTERS, check_top_k, normalise
 from search.reading import reading
 from search.scope import KINDS, Filters, check_filters
-from search.types import Answer, Hit, Results
+from search.web import SCRIPT, STYLE
+from search.web.cards import cards, comparison
+from search.web.drafts import draft
+from search.web.markup import note
+from search.web.report import report
+from search.web.shelf import shelf
+
+Made = TypeVar("Made")
 
 PORT = 7860
 TOP_K = 5
+MAX_UPLOAD = "64mb"
 FILTERS = ("报告", "地区", "年度", "性质")
 EXAMPLES = (
     "行政复议受理了多少件？",
@@ -42,254 +57,343 @@ EXAMPLES = (
     "2020年打算怎样加强事中事后监管？",
     "这份报告是谁签发的？",
 )
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-CSS = """
-.gradio-container { max-width: 1400px !important; margin: 0 auto !important;
-  overflow: visible !important; }
-.gradio-container .html-container { padding: 0 !important; }
-.gradio-container .yj-head h1 { margin: 0; font-size: 1.6rem; }
-.yj, .yj-head { --faint: #57534e; } .dark .yj, .dark .yj-head { --faint: #a8a29e; }
-.gradio-container .yj-head p { margin: .2rem 0 0; color: var(--faint) !important; }
-.yj-examples { gap: .4rem !important; } .yj-examples button { flex: none !important; }
-.yj-note { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 4px solid #b45309;
-  background: var(--background-fill-secondary); }
-.yj-answer { margin: 0 0 1rem; padding: 0 1rem; border-left: 4px solid #1d4ed8; }
-.gradio-container .yj-answer p { margin: 0; font-size: 1.5rem; line-height: 1.5; font-weight: 600;
-  overflow-wrap: anywhere; }
-.yj-answer cite { font-style: normal; font-size: .85rem; color: var(--faint); }
-.yj-card { margin: 0 0 .8rem; padding: .9rem 1rem; cursor: pointer; border-radius: 8px;
-  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
-.yj-card.chosen { border-color: #1d4ed8; box-shadow: 0 0 0 1px #1d4ed8; }
-.yj-card:focus-visible, .yj button:focus-visible { outline: 3px solid #1d4ed8; }
-.yj-top { display: flex; flex-wrap: wrap; gap: .5rem; align-items: baseline; font-size: .85rem;
-  color: var(--faint); }
-.yj-rank { font-weight: 700; font-size: 1rem; color: var(--body-text-color); }
-.yj-kind { padding: 0 .5em; border-radius: 4px; border: 1px solid currentColor; white-space: nowrap; }
-.yj-kind.已完成 { color: #166534; } .dark .yj-kind.已完成 { color: #86efac; }
-.yj-kind.计划 { color: #92400e; border-style: dashed; } .dark .yj-kind.计划 { color: #fcd34d; }
-.yj-kind.不足 { color: #b91c1c; } .dark .yj-kind.不足 { color: #fca5a5; }
-.yj-kind.履职 { color: #1e40af; } .dark .yj-kind.履职 { color: #93c5fd; }
-.yj-text { margin: .5rem 0; line-height: 1.8; overflow-wrap: anywhere; white-space: pre-wrap; }
-.yj mark { background: #fef3c7; color: #1c1917 !important; }
-.yj mark b { background: #fcd34d; color: #1c1917 !important; font-weight: 600; }
-.yj-cite { display: flex; gap: .6rem; align-items: flex-start; padding-top: .5rem;
-  border-top: 1px solid var(--border-color-primary); font-size: .85rem; }
-.yj-cite cite { flex: 1; font-style: normal; overflow-wrap: anywhere; }
-.gradio-container .yj-cite button { flex: none; padding: .15rem .7rem; font-size: .85rem; font-weight: 400; border: 1px solid var(--border-color-primary);
-  border-radius: 4px; background: var(--background-fill-secondary); cursor: pointer; }
-.yj-from { margin-top: .3rem; font-size: .9rem; font-weight: 600; overflow-wrap: anywhere; }
-.yj-also { font-size: .85rem; color: var(--faint); } .yj-also summary { cursor: pointer; }
-.yj-also ul { margin: .3rem 0 0; padding-left: 1.2rem; }
-.yj-row { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0 1rem; margin: 0;
-  white-space: normal; } .yj-row dt { color: var(--faint); } .yj-row dd { margin: 0; }
-.gradio-container .yj-compare, .gradio-container .yj-compare :is(tr, th, td) { border: 0 !important; }
-.gradio-container .yj-compare { width: 100%; border-collapse: collapse; }
-.gradio-container .yj-compare :is(th, td) { padding: .5rem .6rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--border-color-primary) !important; overflow-wrap: anywhere; }
-.yj-compare th { font-size: .85rem; font-weight: 600; color: var(--faint); }
-.gradio-container .yj-compare td:first-child { min-width: 9em; }
-.yj-compare tr.yj-card { display: table-row; box-shadow: none; } .yj-compare .yj-text { margin: 0; }
-.yj-compare .yj-number { font-weight: 700; white-space: nowrap; }
-.yj-compare .chosen td:first-child { box-shadow: inset 3px 0 #1d4ed8; }
-.yj-hidden { position: absolute !important; left: -10000px; width: 1px; }
-.yj-pane { max-height: calc(100vh - 2rem); overflow-y: auto; padding: 0 1rem; border-radius: 8px;
-  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
-.gradio-container .yj-report h2 { font-size: 1.15rem; }
-.gradio-container .yj-report :is(h3, h4, h5, h6) { font-size: 1.05rem; }
-.yj-report p { display: grid; grid-template-columns: 2.2rem 1fr; line-height: 1.8; margin: .5rem 0;
-  scroll-margin: 1rem; overflow-wrap: anywhere; white-space: pre-wrap; border-radius: 4px; }
-.yj-report p > i { font-style: normal; font-size: .75rem; color: var(--faint) !important; }
-.yj-report p.chosen { background: #eff6ff; box-shadow: 0 0 0 4px #eff6ff; }
-.dark .yj-report p.chosen { background: #1e293b; box-shadow: 0 0 0 4px #1e293b; }
-@media (min-width: 900px) { #yj-report { position: sticky; top: 1rem; } }
-@media (max-width: 899px) {
-  .yj-compare :is(thead) { display: none; }
-  .gradio-container .yj-compare :is(tr, tr.yj-card, td) { display: block; border: 0 !important; padding: .15rem .5rem; }
-  .gradio-container .yj-compare tr { padding: .6rem 0; border-bottom: 1px solid var(--border-color-primary) !important; }
-  .yj-columns { flex-direction: column !important; }
-  .yj-pane { max-height: 80vh; } }
-"""
-
-SCRIPT = """
-<script>
-document.documentElement.lang = "zh-CN";
-const yiju = {
-  // Take back what choose() marked.
-  clear() {
-    const all = (selector) => document.querySelectorAll(selector);
-    all(".yj-card.chosen").forEach((card) => {
-      card.classList.remove("chosen"); card.setAttribute("aria-pressed", "false"); });
-    all(".yj-report p.chosen").forEach((passage) => {
-      passage.classList.remove("chosen");
-      passage.lastElementChild.textContent = passage.dataset.text; });
-  },
-  // Show the report of a card, mark its passage there and scroll the pane to it.
-  choose(card, byUser) {
-    yiju.clear();
-    card.classList.add("chosen"); card.setAttribute("aria-pressed", "true");
-    document.querySelectorAll(".yj-report").forEach((report) => {
-      report.hidden = report.dataset.document !== card.dataset.document; });
-    const report = document.querySelector(".yj-report:not([hidden])");
-    if (!report) return yiju.fetch(card, byUser);
-    const passage = report.querySelector(`p[data-number="${card.dataset.number}"]`);
-    if (!passage) return;
-    passage.classList.add("chosen");
-    passage.dataset.text = passage.lastElementChild.textContent;
-    passage.lastElementChild.innerHTML = card.querySelector(".yj-text").innerHTML;
-    const pane = passage.closest(".yj-pane"), still = matchMedia("(max-width: 899px)").matches;
-    pane.scrollTop += passage.getBoundingClientRect().top - pane.getBoundingClientRect().top - 16;
-    if (byUser && still) pane.scrollIntoView({ block: "start" });
-  },
-  // Ask the server for a report that is not on the page yet; chosen() goes on when it is.
-  fetch(card, byUser) {
-    yiju.waiting = [card, byUser];
-    document.querySelector("#yj-load").click();  // its event sends wanted()
-  },
-  wanted() { return yiju.waiting[0].dataset.document; },
-  chosen() {
-    const [card, byUser] = yiju.waiting || []; yiju.waiting = null;
-    if (card?.isConnected) yiju.choose(card, byUser);
-  },
-  first() {
-    const card = document.querySelector(".yj-card");
-    if (card) yiju.choose(card, false); else yiju.clear();
-  },
-  async copy(button) {
-    const text = button.closest(".yj-cite").querySelector("cite").textContent;
-    try { await navigator.clipboard.writeText(text); } catch {
-      const area = document.createElement("textarea");  // no clipboard outside https and localhost
-      area.value = text; document.body.append(area); area.select();
-      document.execCommand("copy"); area.remove();
-    }
-    button.textContent = "已复制"; setTimeout(() => { button.textContent = "复制引文"; }, 1500);
-  },
-};
-document.addEventListener("click", (event) => {
-  const button = event.target.closest(".yj-copy");
-  if (button) return yiju.copy(button);
-  if (event.target.closest(".yj-also")) return;
-  const card = event.target.closest(".yj-card");
-  if (card && !String(getSelection())) yiju.choose(card, true);
-});
-// Enter that confirms a pinyin candidate is not a question.
-["keydown", "keypress"].forEach((kind) => document.addEventListener(kind, (event) => {
-  if (event.isComposing || event.keyCode === 229) event.stopImmediatePropagation();
-}, true));
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches?.(".yj-card") && ["Enter", " "].includes(event.key)) {
-    event.preventDefault(); yiju.choose(event.target, true);
-  }
-});
-</script>
-"""
+_MIME = {
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "md": "text/markdown; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+}
+_HEAD = (
+    '<header class="yj-head"><h1>依据</h1>'
+    "<p>用中文提问官方报告，得到回答问题的原文和可以引用的出处。</p></header>"
+    '<div class="yj-status" role="status" aria-live="polite"></div>'
+)
+_HINT = (
+    '<p class="yj">输入问题后按回车，这里会列出回答它的原文段落；旁边是报告全文。'
+    "按 ↓ 到结果，按 / 回到问题。</p>"
+)
+_EVIDENCE = (
+    '<section class="yj yj-evidence" aria-label="证据"><div class="yj-tools"><span class="yj-buttons">'
+    + "".join(
+        f'<button type="button" class="yj-export" data-format="{format}">导出 {name}</button>'
+        for format, name in zip(evidence.FORMATS, ("Word", "Markdown", "表格", "JSON"), strict=True)
+    )
+    + '</span><button type="button" class="yj-empty">清空</button></div>'
+    '<p class="yj-none">还没有证据。在卡片上点“加入证据”，选中的段落会收在这里，'
+    "只存在这台电脑的浏览器里。</p><ol></ol></section>"
+)
 
 
-def page(library: Path | None = None) -> gr.Blocks:
-    """Build the page over a library. Raises ``ReportError`` if it cannot be opened."""
-    first = open_once(library)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asker:
+    """What the page and the endpoints do, over one library, newest state."""
 
-    def ask(question: str, *chosen: list[Any]) -> tuple[str, str]:
-        try:
-            opened = open_once(library)
+    library: Path | None
+
+    def opened(self) -> Opened:
+        """Return the library as it is now."""
+        return open_once(self.library)
+
+    def ask(self, question: str, *chosen: list[Any]) -> str:
+        """Return the cards of a question."""
+
+        def answered() -> str:
+            opened = self.opened()
             filters = _filters(opened, *chosen)
             results = answer(normalise(question), opened, top_k=TOP_K, filters=filters)
-            report = reports(opened, results[0].document) if results else gr.skip()
-        except ReportError as exc:
-            return _note(str(exc)), gr.skip()
-        return cards(results, several=len(opened.reports) > 1), report
+            return cards(results, several=len(opened.reports) > 1)
 
-    def compare(question: str, *chosen: list[Any]) -> tuple[str, str]:
-        try:
-            opened = open_once(library)
+        return _told(answered)
+
+    def ask_each(self, question: str, *chosen: list[Any]) -> str:
+        """Return what each report says as a table."""
+
+        def answered() -> str:
+            opened = self.opened()
             rows = compared(normalise(question), opened, _filters(opened, *chosen))
-            said = next((row.document for row in best_first(rows) if row.hit), None)
-            report = reports(opened, said) if said else gr.skip()
-        except ReportError as exc:
-            return _note(str(exc)), gr.skip()
-        return comparison(rows), report
+            return comparison(question, rows)
 
-    def show(sha256: str) -> str:
-        try:
-            opened = open_once(library)
-            documents = (report.document for report in opened.reports)
-            found = next((each for each in documents if each.sha256 == sha256), None)
-            return reports(opened, found) if found else _note("这份报告已不在资料库里。")
-        except ReportError as exc:
-            return _note(str(exc))
+        return _told(answered)
 
-    def choices() -> list[Any]:
-        try:
-            return [gr.update(choices=options) for options in _choices(open_once(library))]
-        except ReportError:  # told when a question is asked
-            return [gr.skip()] * len(FILTERS)
+    def check_draft(self, text: str, *chosen: list[Any]) -> str:
+        """Return what became of the quotations of a draft."""
 
+        def answered() -> str:
+            opened = self.opened()
+            return draft(checked(text, opened, _filters(opened, *chosen)))
+
+        return _told(answered)
+
+    def report(self, sha256: str) -> str | None:
+        """Return the report whose hash begins so; None if there is none."""
+        opened = self.opened()
+        documents = (each.document for each in opened.reports)
+        found = next(
+            (d for d in documents if len(sha256) > 7 and d.sha256.startswith(sha256)), None
+        )
+        return report(found, reading(opened.library, found)) if found else None
+
+
+def page(library: Path | None = None, *, change: bool = False) -> gr.Blocks:
+    """Build the page over a library; with ``change`` reports can be added and removed on it.
+
+    Raises ``ReportError`` if the library cannot be opened.
+    """
+    asker = Asker(library)
+    first = asker.opened()
     blocks: gr.Blocks
     with gr.Blocks(title="依据：问官方报告") as blocks:
-        gr.HTML(
-            '<header class="yj-head"><h1>依据</h1>'
-            "<p>用中文提问官方报告，得到回答问题的原文和可以引用的出处。</p></header>"
-        )
-        with gr.Row(equal_height=True):
-            question = gr.Textbox(
-                label="问题",
-                placeholder="输入问题",
-                max_length=MAX_CHARACTERS,
-                lines=1,
-                scale=8,
-                autofocus=True,
-                elem_id="yj-question",
-            )
-            button = gr.Button("提问", variant="primary", scale=1, min_width=96)
-            each = gr.Button("逐份对比", scale=1, min_width=96, visible=len(first.reports) > 1)
-        with gr.Row(elem_classes="yj-examples"):
-            examples = [gr.Button(example, size="sm", min_width=1) for example in EXAMPLES]
-        with gr.Accordion("只查其中一部分", open=False, elem_id="yj-filters"), gr.Row():
-            filters = [
-                gr.Dropdown(options, label=label, multiselect=True, min_width=160, filterable=True)
-                for label, options in zip(FILTERS, _choices(first), strict=True)
-            ]
-        with gr.Row(elem_classes="yj-columns"):
-            with gr.Column(scale=1, min_width=300):
-                found = gr.HTML(_hint(), elem_id="yj-results")
-            with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
-                report = gr.HTML(reports(first, first.reports[0].document) if first.reports else "")
-        wanted, load = (
-            gr.Textbox(visible=False),
-            gr.Button(elem_id="yj-load", elem_classes="yj-hidden"),
-        )
-        inputs, outputs = [question, *filters], [found, report]
-        gr.on(
-            [button.click, question.submit],
-            ask,
-            inputs,
-            outputs,
-            show_progress="hidden",
-            api_name="search",
-        ).then(None, js="() => yiju.first()")
-        each.click(compare, inputs, outputs, show_progress="hidden", api_name="compare").then(
-            None, js="() => yiju.first()"
-        )
-        load.click(
-            show,
-            wanted,
-            report,
-            js="() => yiju.wanted()",
+        gr.HTML(_HEAD)
+        with gr.Tabs(elem_id="yj-tabs"):
+            with gr.Tab("提问"):
+                filters, outputs = _asking(asker, first)
+            with gr.Tab("核对引文"):
+                _checking(asker)
+            with gr.Tab("证据") as kept:
+                gr.HTML(_EVIDENCE)
+            with gr.Tab("资料库"):
+                shown = _keeping(asker, change=change)
+
+        # what a tab holds is put on the page when it is first opened
+        kept.select(None, js="() => setTimeout(() => yiju.ready(), 50)")
+
+        def start(request: gr.Request) -> list[Any]:
+            """Refresh what can be chosen, and answer the question of the address."""
+            asked = str(request.query_params.get("q") or "")[: MAX_CHARACTERS + 1]
+            view = asker.ask_each if request.query_params.get("v") == "compare" else asker.ask
+            cards_now = [asked, view(asked)] if asked else [gr.skip()] * 2
+            try:
+                opened = asker.opened()
+            except ReportError as exc:
+                return [gr.skip(), note(str(exc)), *[gr.skip()] * (1 + len(FILTERS))]
+            options = [gr.update(choices=each) for each in _choices(opened)]
+            return [*cards_now, shelf(opened.library.entries(), change=change), *options]
+
+        blocks.load(
+            start,
+            None,
+            [*outputs, shown, *filters],
             show_progress="hidden",
             api_visibility="private",
-        ).then(None, js="() => yiju.chosen()")
-        for example in examples:
-            filled = example.click(str, example, question, queue=False, api_visibility="private")
-            filled.then(
-                ask, inputs, outputs, show_progress="hidden", api_visibility="private"
-            ).then(None, js="() => yiju.first()")
-        blocks.load(choices, None, filters, show_progress="hidden", api_visibility="private")
+        ).then(None, js="() => { yiju.ready(); yiju.asked(); }")
+        _endpoints(asker)
     return blocks
+
+
+def _asking(asker: Asker, first: Opened) -> tuple[list[gr.Dropdown], list[gr.components.Component]]:
+    """Lay out the search box, the cards and the report; return the filters, and box and cards."""
+    several = len(first.reports) > 1
+    with gr.Row(equal_height=True):
+        question = gr.Textbox(
+            label="问题",
+            show_label=False,
+            container=False,
+            placeholder="输入问题，例如：行政复议受理了多少件？",
+            max_length=MAX_CHARACTERS,
+            lines=1,
+            scale=8,
+            autofocus=True,
+            elem_id="yj-question",
+        )
+        button = gr.Button("提问", variant="primary", scale=1, min_width=96)
+        each = gr.Button("逐份对比", scale=1, min_width=96, visible=several)
+    with gr.Row(elem_classes="yj-examples"):
+        examples = [gr.Button(example, size="sm", min_width=1) for example in EXAMPLES]
+    gr.HTML('<div class="yj-recent"></div>')
+    with gr.Accordion("只查其中一部分", open=False, elem_id="yj-filters"), gr.Row():
+        filters = [
+            gr.Dropdown(options, label=label, multiselect=True, min_width=160, filterable=True)
+            for label, options in zip(FILTERS, _choices(first), strict=True)
+        ]
+    with gr.Row(elem_classes="yj-columns"):
+        with gr.Column(scale=1, min_width=300):
+            found = gr.HTML(_HINT, elem_id="yj-results")
+        with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
+            shown = first.reports[0].document if first.reports else None
+            text = report(shown, reading(first.library, shown)) if shown else ""
+            gr.HTML(f'<div class="yj-slot">{text}</div>')
+    again, over = (
+        gr.Button("再问", elem_id=id, elem_classes="yj-hidden")
+        for id in ("yj-ask-again", "yj-compare-again")
+    )
+    inputs = [question, *filters]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    shown_now = "() => yiju.asked()"
+    gr.on([button.click, question.submit], asker.ask, inputs, found, **quiet).then(
+        None, js=shown_now
+    )
+    each.click(asker.ask_each, inputs, found, **quiet).then(None, js=shown_now)
+    for hidden, act in ((again, asker.ask), (over, asker.ask_each)):
+
+        def from_script(asked: str, *chosen: list[Any], act: Callable[..., str] = act) -> list[str]:
+            return [asked, act(asked, *chosen)]
+
+        hidden.click(
+            from_script,
+            inputs,
+            [question, found],
+            js="(_, ...chosen) => [yiju.again(), ...chosen]",
+            **quiet,
+        ).then(None, js=shown_now)
+    for example, words in zip(examples, EXAMPLES, strict=True):
+        example.click(None, js=f"() => yiju.ask({json.dumps(words)}, '')")
+    return filters, [question, found]
+
+
+def _checking(asker: Asker) -> None:
+    text = gr.Textbox(
+        label="草稿",
+        placeholder="粘贴一句引文，或草稿的一页：引号里的话和数字会逐个与报告核对",
+        lines=6,
+        max_lines=16,
+        max_length=MAX_DRAFT,
+        elem_id="yj-draft-text",
+    )
+    button = gr.Button("核对", variant="primary")
+    found = gr.HTML(elem_id="yj-draft")
+    button.click(
+        asker.check_draft, text, found, show_progress="minimal", api_visibility="private"
+    ).then(None, js="() => yiju.styles()")
+
+
+def _keeping(asker: Asker, *, change: bool) -> gr.HTML:
+    """Lay out the list of reports, and with ``change`` what adds and removes them."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    if change:
+        files = gr.UploadButton(
+            f"添加报告（{'、'.join(SUFFIXES)}）",
+            file_count="multiple",
+            file_types=list(SUFFIXES),
+            elem_id="yj-upload",
+        )
+        said = gr.HTML(elem_id="yj-added")
+    shown = gr.HTML(elem_id="yj-shelf")
+    if change:
+        folder = asker.library or default_folder()
+
+        def listed() -> str:
+            return shelf(asker.opened().library.entries(), change=True)
+
+        def added(paths: list[str] | None) -> Iterator[tuple[str, str]]:
+            lines: list[str] = []
+            try:
+                for done in add_many([Path(path) for path in paths or ()], folder):
+                    lines.append(
+                        done.reason or f"{done.outcome}：{done.file.name}，{done.passages} 段"
+                    )
+                    told = f"{len(lines)} / {len(paths or ())}"
+                    yield "".join(map(note, [told, *lines])), gr.skip()
+                yield "".join(map(note, lines)), listed()
+            except ReportError as exc:
+                yield "".join(map(note, [*lines, str(exc)])), gr.skip()
+
+        def removed(number: float) -> tuple[str, str]:
+            try:
+                document = remove(folder, int(number))
+                publish(folder)
+                return note(f"已移除：{document.title or document.name}"), listed()
+            except ReportError as exc:
+                return note(str(exc)), gr.skip()
+
+        files.upload(added, files, [said, shown], concurrency_limit=1, **quiet)
+        number = gr.Number(visible=False)
+        hidden = gr.Button("移除", elem_id="yj-remove", elem_classes="yj-hidden")
+        hidden.click(removed, number, [said, shown], js="() => yiju.removing", **quiet)
+    return shown
+
+
+def _endpoints(asker: Asker) -> None:
+    """Name what programs may call: /search, /check, /compare; the same are the tools of MCP."""
+
+    def search(
+        question: str,
+        top_k: int = TOP_K,
+        documents: list[str] | None = None,
+        regions: list[str] | None = None,
+        years: list[int] | None = None,
+        kinds: list[str] | None = None,
+    ) -> dict[str, Any]:
+        def act() -> dict[str, Any]:
+            filters = _named(documents, regions, years, kinds)
+            asked, limit = normalise(question), check_top_k(top_k)
+            found = answer(asked, asker.opened(), top_k=limit, filters=filters)
+            return records.of_results(found)
+
+        return _or_error(act)
+
+    def compare(
+        question: str,
+        documents: list[str] | None = None,
+        regions: list[str] | None = None,
+        years: list[int] | None = None,
+        kinds: list[str] | None = None,
+    ) -> dict[str, Any]:
+        def act() -> dict[str, Any]:
+            filters = _named(documents, regions, years, kinds)
+            rows = compared(normalise(question), asker.opened(), filters)
+            return {"rows": [records.of_row(row) for row in rows]}
+
+        return _or_error(act)
+
+    def check(
+        text: str,
+        documents: list[str] | None = None,
+        regions: list[str] | None = None,
+        years: list[int] | None = None,
+    ) -> dict[str, Any]:
+        def act() -> dict[str, Any]:
+            filters = _named(documents, regions, years, None)
+            return records.of_checked(checked(text, asker.opened(), filters))
+
+        return _or_error(act)
+
+    where = "documents、regions、years、kinds 只查这些报告、地区、年度、性质，不限时给 null。"
+    endpoint(
+        search,
+        api_name="search",
+        api_description=f"用中文问官方报告：返回回答问题的原文段落、答案和引文出处。question 是问题，top_k 是最多几段。{where}",
+    )
+    endpoint(
+        compare,
+        api_name="compare",
+        api_description=f"用同一个问题问每一份报告：每份返回它的数值、原文和出处，没有说到的为空。{where}",
+    )
+    endpoint(
+        check,
+        api_name="check",
+        api_description=f"核对草稿里的引文和数字与报告是否一致：text 是草稿。{where}",
+    )
+
+
+def _told(act: Callable[[], str]) -> str:
+    """Return what is to be shown, or the sentence of a ``ReportError``."""
+    try:
+        return act()
+    except ReportError as exc:
+        return note(str(exc))
+
+
+def _or_error(act: Callable[[], Made]) -> Made:
+    """Return a record; a ``ReportError`` becomes the error of an endpoint."""
+    try:
+        return act()
+    except ReportError as exc:
+        raise gr.Error(str(exc), print_exception=False) from exc
+
+
+def _named(documents: Any, regions: Any, years: Any, kinds: Any) -> Filters:
+    """Return the filters of an endpoint; an empty list is none."""
+    return check_filters(
+        documents=documents or None,
+        regions=regions or None,
+        years=years or None,
+        kinds=kinds or None,
+    )
 
 
 def _choices(opened: Opened) -> tuple[list[Any], ...]:
     """Return what can be chosen of each filter."""
-    documents = [report.document for report in opened.reports]
+    documents: list[Document] = [each.document for each in opened.reports]
     return (
         [(document.title or document.name, document.sha256) for document in documents],
         sorted({document.region for document in documents if document.region}),
@@ -300,158 +404,67 @@ def _choices(opened: Opened) -> tuple[list[Any], ...]:
 
 def _filters(opened: Opened, *chosen: list[Any]) -> Filters:
     """Return the filters. Raises ``ReportError`` if a chosen report was removed meanwhile."""
-    known = {report.document.sha256 for report in opened.reports}
+    known = {each.document.sha256 for each in opened.reports}
     documents, regions, years, kinds = (list(values or ()) for values in chosen or ((),) * 4)
     if not known.issuperset(documents):
         raise ReportError("所选的报告已不在资料库里，请刷新网页后重新选择。")
-    return check_filters(
-        documents=documents or None,
-        regions=regions or None,
-        years=years or None,
-        kinds=kinds or None,
+    return _named(documents, regions, years, kinds)
+
+
+def server(library: Path | None = None, *, change: bool = False, mcp: bool = False) -> FastAPI:
+    """Return the page as an ASGI application, with the routes that its script calls."""
+    asker = Asker(library)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        try:
+            return Response(json.dumps({"status": "ok", "reports": len(asker.opened().reports)}))
+        except ReportError as exc:
+            return PlainTextResponse(str(exc), 503)
+
+    @app.get("/report/{sha256}")
+    def whole(sha256: str) -> Response:
+        try:
+            found = asker.report(sha256)
+        except ReportError as exc:
+            return HTMLResponse(note(str(exc)), 503)
+        return HTMLResponse(found or note("这份报告已不在资料库里。"), 200 if found else 404)
+
+    @app.post("/evidence/{format}")
+    async def export(format: str, request: Request) -> Response:
+        if format not in evidence.FORMATS:
+            return PlainTextResponse("没有这种格式。", 404)
+        try:
+            chosen = json.loads(await request.body())
+            pack = evidence.collect(chosen, asker.opened(), made=datetime.now().astimezone())
+            return Response(evidence.write(pack, format), media_type=_MIME[format])
+        except (ReportError, ValueError, RecursionError) as exc:
+            told = str(exc) if isinstance(exc, ReportError) else "收到的不是证据清单。"
+            return PlainTextResponse(told, 400)
+
+    blocks = page(library, change=change)
+    blocks.queue(default_concurrency_limit=4)
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        blocks,
+        "/",
+        run_history=False,
+        footer_links=[],
+        enable_monitoring=False,
+        max_file_size=MAX_UPLOAD if change else 1,
+        ssr_mode=False,
+        mcp_server=mcp,
+        theme=gr.themes.Base(
+            font=["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"],
+            font_mono=["ui-monospace", "monospace"],
+        ).set(
+            button_primary_background_fill="#1d4ed8", button_primary_background_fill_dark="#1d4ed8"
+        ),
+        # css= would put the dark rules out of reach
+        head=f"<style>{STYLE.read_text('utf-8')}</style><script>{SCRIPT.read_text('utf-8')}</script>",
     )
-
-
-def cards(results: Results, *, several: bool = False) -> str:
-    """Return the hits as HTML, or a plain sentence that nothing was found and the nearest.
-
-    With ``several`` reports in the library each card is headed by its own.
-    """
-    nearest = "以下段落仅供参考，不能作为依据。" if results else ""
-    note = "" if results.found else _note(f"报告中没有找到依据。{nearest}")
-    said = _answer(results.answer) if results.answer else ""
-    shown = (_card(rank, hit, several=several) for rank, hit in enumerate(results, 1))
-    return f'<div class="yj">{note}{said}{"".join(shown)}</div>'
-
-
-def _answer(answer: Answer) -> str:
-    """Return the words that answer, in large type, and where they stand."""
-    return (
-        f'<div class="yj-answer"><p>{_escape(answer.text)}</p>'
-        f"<cite>{_escape(answer.hit.citation)}</cite></div>"
-    )
-
-
-def comparison(rows: Sequence[Row]) -> str:
-    """Return what each report says as an HTML table, a dash where one does not say."""
-    said = sum(row.hit is not None for row in rows)
-    body = "".join(map(_compared, best_first(rows)))
-    return (
-        f'<div class="yj"><p class="yj-note" role="status">{len(rows)} 份报告中有 {said} 份说到。</p>'
-        '<table class="yj-compare"><thead><tr><th>报告</th><th>数值</th><th>原文与出处</th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def reports(opened: Opened, document: Document) -> str:
-    """Return a whole report as HTML."""
-    body = _report(opened, document)
-    return f'<div class="yj yj-pane" tabindex="0" role="region" aria-label="报告全文">{body}</div>'
-
-
-def marked(text: str, marks: Sequence[Span]) -> str:
-    """Return text as HTML with its spans marked, what lies in two of them stronger."""
-    cuts = sorted({0, len(text), *(place for span in marks for place in span)})
-    pieces = []
-    for start, end in itertools.pairwise(cuts):
-        piece = _escape(text[start:end])
-        depth = sum(a <= start and end <= b for a, b in marks)
-        if depth:
-            piece = f"<mark>{f'<b>{piece}</b>' if depth > 1 else piece}</mark>"
-        pieces.append(piece)
-    return "".join(pieces)
-
-
-def _card(rank: int, hit: Hit, *, several: bool) -> str:
-    place = path_text(hit.section) or hit.passage.role
-    joined = "逐字" if hit.verbatim else "分行拼接"
-    source = f'<div class="yj-from">{_escape(_name(hit.document))}</div>' if several else ""
-    return (
-        f'<article class="yj-card" tabindex="0" role="button" aria-pressed="false"{_jump(hit)}>'
-        f'<div class="yj-top"><span class="yj-rank">{rank}</span>'
-        f'<span class="yj-kind {hit.kind}">{hit.kind}</span><span>{_escape(place)}</span>'
-        f"<span>{joined}</span><span>相关度 {hit.score:.2f}</span></div>{source}"
-        f'<div class="yj-text">{_text(hit)}</div>{_also(hit)}{_cite(hit)}</article>'
-    )
-
-
-def _compared(row: Row) -> str:
-    name = _escape(_name(row.document))
-    if row.hit is None:
-        return f"<tr><td>{name}</td><td>—</td><td>没有说到</td></tr>"
-    start, end = row.hit.marks[0]
-    inner = [(row.figure[0] - start, row.figure[1] - start)] if row.figure else []
-    shown = _text(row.hit) if row.hit.header else marked(row.hit.text[start:end], inner)
-    number = f'<span class="yj-number">{_escape(row.number)}</span>' if row.number else "—"
-    return (
-        f'<tr class="yj-card" tabindex="0" aria-pressed="false"{_jump(row.hit)}><td>{name}</td>'
-        f'<td>{number}</td><td><span class="yj-kind {row.hit.kind}">{row.hit.kind}</span>'
-        f'<div>{shown}</div><div class="yj-text" hidden>{_text(row.hit)}</div>{_cite(row.hit)}</td></tr>'
-    )
-
-
-def _jump(hit: Hit) -> str:
-    return f' data-document="{hit.document.sha256}" data-number="{hit.paragraph}"'
-
-
-def _name(document: Document) -> str:
-    title = document.title or document.name
-    issuer = document.issuer or ""
-    return title if title.startswith(issuer) else f"{issuer}《{title}》"
-
-
-def _text(hit: Hit) -> str:
-    """Return a passage as HTML: marked text, or the cells of a row with what they stand under."""
-    if not hit.header:
-        return marked(hit.text, hit.marks)
-    cells = "".join(
-        f"<dt>{_escape(cell.under)}</dt><dd>{_escape(cell.text)}</dd>"
-        for cell in labelled(hit.passage)
-    )
-    unit = "".join(_escape(line) for line in hit.header if not line.startswith("|"))
-    return f'{unit}<dl class="yj-row">{cells}</dl>'
-
-
-def _also(hit: Hit) -> str:
-    """Return the other places that say the same."""
-    if not hit.also:
-        return ""
-    places = "".join(f"<li>{_escape(cite(passage))}</li>" for passage in hit.also)
-    return f'<details class="yj-also"><summary>同样的话还见于 {len(hit.also)} 处</summary><ul>{places}</ul></details>'
-
-
-def _cite(hit: Hit) -> str:
-    return (
-        f'<div class="yj-cite"><cite>{_escape(hit.citation)}</cite>'
-        '<button type="button" class="yj-copy">复制引文</button></div>'
-    )
-
-
-def _report(opened: Opened, document: Document) -> str:
-    lines = [f'<div class="yj-report" data-document="{document.sha256}">']
-    for part in reading(opened, document):
-        if isinstance(part, Passage):
-            lines.append(
-                f'<p data-number="{part.number}"><i>{part.number}</i>'
-                f"<span>{_escape(part.text)}</span></p>"
-            )
-        else:
-            level = min(part.level + 1, 6)
-            lines.append(f"<h{level}>{_escape(part.path[-1])}</h{level}>")
-    return "".join(lines) + "</div>"
-
-
-def _note(sentence: str) -> str:
-    return f'<p class="yj-note" role="status">{_escape(sentence)}</p>'
-
-
-def _hint() -> str:
-    return '<p class="yj">输入问题后按回车，这里会列出回答它的原文段落；旁边是报告全文。</p>'
-
-
-def _escape(text: str) -> str:
-    """Escape for HTML; characters that turn the direction of writing are dropped for display."""
-    return html.escape(_BIDI.sub("", text), quote=True)
+    return mounted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -460,51 +473,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
     parser.add_argument("--port", type=int, default=PORT, metavar="端口", help=f"默认 {PORT}")
     parser.add_argument("--model", metavar="模型", help="首次启动用哪个模型建默认资料库")
+    parser.add_argument("--allow-upload", action="store_true", help="允许在网页上添加和移除报告")
+    parser.add_argument("--mcp", action="store_true", help="同时用 MCP 提供检索、对比和核对")
     given = parser.parse_args(arguments)
     try:
         if not 0 < given.port < 65536:
             raise ReportError(f"端口应当在 1 到 65535 之间，收到的是 {given.port}，请换一个。")
+        if given.mcp and importlib.util.find_spec("mcp") is None:
+            raise ReportError("没有安装 MCP 的库，请先运行 pip install 'gradio[mcp]'，或不用 --mcp。")
+        listening = _listen(given.port)
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
             ensure_default(default_folder(), model=given.model)
-        blocks = page(given.library)
-        blocks.queue(default_concurrency_limit=4)
-        blocks.launch(
-            server_name="127.0.0.1",
-            server_port=given.port,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            run_history=False,
-            footer_links=[],
-            enable_monitoring=False,
-            max_file_size=1,
-            ssr_mode=False,
-            theme=gr.themes.Base(
-                font=[
-                    "system-ui",
-                    "PingFang SC",
-                    "Microsoft YaHei",
-                    "Noto Sans CJK SC",
-                    "sans-serif",
-                ],
-                font_mono=["ui-monospace", "monospace"],
-            ),
-            head=f"<style>{CSS}</style>{SCRIPT}",  # css= would put the dark rules out of reach
-        )
+        app = server(given.library, change=given.allow_upload, mcp=given.mcp)
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
-    except OSError:
-        print(
-            f"不能在端口 {given.port} 打开网页：端口已被占用，请用 --port 换一个。", file=sys.stderr
-        )
-        return 1
     print(f"请在浏览器打开 http://127.0.0.1:{given.port} ，按 Ctrl-C 结束。", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    blocks.close(verbose=False)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listening])
     return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens on this machine only. Raises ``ReportError`` if it cannot."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as exc:
+        listening.close()
+        raise ReportError(
+            f"不能在端口 {port} 打开网页：端口已被占用，请用 --port 换一个。"
+        ) from exc
+    return listening
 
 
 if __name__ == "__main__":

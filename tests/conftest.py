@@ -1,14 +1,20 @@
 """What the tests share: a fake encoder, real libraries, and the rule for what is missing."""
 
+import contextlib
 import hashlib
 import itertools
 import os
+import re
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import index.library
 import search.pipeline
@@ -17,7 +23,18 @@ from index.e5 import weights_file
 from index.encoder import Vectors, load_encoder
 from index.library import DEFAULT_REPORTS, add
 
+ROOT = Path(__file__).parents[1]
 REPORT = DEFAULT_REPORTS / "zhengzhou-2019.md"
+BOX = "#yj-question textarea, #yj-question input"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 class FakeEncoder:
@@ -94,6 +111,65 @@ def chromium() -> str:
     if not path:
         missing("没有找到 chromium，不能测试网页")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@contextlib.contextmanager
+def serve(library: Path, *options: str) -> Iterator[str]:
+    """The page over a library, by the command of the README; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    server = subprocess.Popen(
+        [sys.executable, "ui.py", "--library", str(library), "--port", port, *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout
+    try:
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, address: str, size: tuple[int, int], name: str) -> Iterator[Page]:
+    """A page of the browser, ready to be asked; a picture of its end is kept for whoever looks."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        permissions=["clipboard-read", "clipboard-write"],
+        accept_downloads=True,
+    )
+    page = context.new_page()
+    page.requested = []  # type: ignore[attr-defined]
+    page.on("request", lambda asked: page.requested.append(asked.url))  # type: ignore[attr-defined]
+    page.goto(address)
+    page.wait_for_selector(BOX)
+    yield page
+    shots = ROOT / ".ci" / "out"
+    shots.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=shots / f"{re.sub(r'[^0-9A-Za-z_.-]+', '_', name)}.png")
+    context.close()
+
+
+def ask(page: Page, question: str) -> None:
+    """Type a question, send it with Enter, wait for what comes."""
+    page.fill(BOX, question)
+    page.press(BOX, "Enter")
+    page.wait_for_selector(
+        f'#yj-results .yj-found[data-question="{question}"], #yj-results > * .yj-note:only-child'
+    )
 
 
 @pytest.fixture

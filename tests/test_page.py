@@ -1,32 +1,20 @@
 """The page in a real headless chromium, over the real library and the real model."""
 
-import json
 import os
-import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from index import Encoder, add
 from search import compare, search
-from tests.conftest import REPORT
+from search.citation import STYLES, reference
+from tests.conftest import BOX, REPORT, ROOT, ask, serve, visit
 
-ROOT = Path(__file__).parents[1]
 QUESTION = "行政复议受理了多少件？"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 EVIL = (
     "关于<script>alert(1)</script>的报告\n一、成效\n"
     "全年办理<img src=x onerror=alert(2)>脚本注入案件 3 件，</mark><b>全部</b>办结。\n"
@@ -45,58 +33,15 @@ def evil(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder, real: Path)
 
 @pytest.fixture(scope="module")
 def address(evil: Path, chromium: str) -> Iterator[str]:
-    """The page, served by the command of the README."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    server = subprocess.Popen(
-        [sys.executable, "ui.py", "--library", str(evil), "--port", port],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout
-    try:
-        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-        server.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[object]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield launched
-        launched.close()
+    with serve(evil) as served:
+        yield served
 
 
 @pytest.fixture(params=[(1440, 900), (390, 844)], ids=["desktop", "phone"])
-def page(browser: object, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    width, height = request.param
-    context = browser.new_context(  # type: ignore[attr-defined]
-        viewport={"width": width, "height": height},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    page = context.new_page()
-    page.requested = []
-    page.on("request", lambda asked: page.requested.append(asked.url))
-    page.on("dialog", lambda _: page.requested.append("alert"))
-    page.goto(address)
-    page.wait_for_selector("#yj-question textarea, #yj-question input")
-    yield page
-    shots = ROOT / ".ci" / "out"
-    shots.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=shots / f"{request.node.name}.png")
-    context.close()
-
-
-def ask(page: Page, question: str) -> None:
-    page.fill("#yj-question textarea, #yj-question input", question)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#yj-results .yj-card, #yj-results .yj-note")
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with visit(browser, address, request.param, request.node.name) as page:
+        page.on("dialog", lambda _: page.requested.append("alert"))  # type: ignore[attr-defined]
+        yield page
 
 
 def test_enter_brings_the_cards_best_first(page: Page, evil: Path) -> None:
@@ -110,6 +55,8 @@ def test_a_card_tells_rank_kind_place_and_how_it_stands(page: Page) -> None:
     top = page.locator(".yj-card .yj-top").first.inner_text().split()
     assert top[:2] == ["1", "已完成"]
     assert "分行拼接" in top
+    bar = page.locator(".yj-card .yj-score").first
+    assert str(bar.get_attribute("aria-label")).startswith("相关度 0.")
 
 
 def test_the_best_sentence_is_marked_on_the_card_and_in_the_report(page: Page, evil: Path) -> None:
@@ -174,7 +121,7 @@ def test_a_bad_question_leaves_no_old_mark(page: Page) -> None:
 
 def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
     page.goto(f"{address}/?__theme=dark")
-    page.wait_for_selector("#yj-question textarea, #yj-question input")
+    page.wait_for_selector(BOX)
     ask(page, QUESTION)
     color = "(node) => getComputedStyle(node).color"
     for mark in ("mark", "mark b"):
@@ -184,7 +131,7 @@ def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
 
 
 def test_confirming_a_candidate_with_enter_asks_nothing(page: Page) -> None:
-    box = page.locator("#yj-question textarea, #yj-question input")
+    box = page.locator(BOX)
     box.fill("行政复议")
     enter = {"key": "Enter", "bubbles": True, "cancelable": True}
     for kind in ("keydown", "keypress"):
@@ -196,11 +143,42 @@ def test_confirming_a_candidate_with_enter_asks_nothing(page: Page) -> None:
     expect(page.locator(".yj-card")).to_have_count(5)
 
 
-def test_a_card_is_chosen_by_the_keyboard(page: Page) -> None:
-    ask(page, QUESTION)
-    page.locator(".yj-card").nth(2).focus()
+def test_a_candidate_confirmed_while_composing_asks_nothing(page: Page) -> None:
+    """As an input method does it: composition in progress, Enter, then the words."""
+    page.focus(BOX)
+    keys = page.context.new_cdp_session(page)
+    keys.send(
+        "Input.imeSetComposition", {"text": "xingzheng", "selectionStart": 9, "selectionEnd": 9}
+    )
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+    keys.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": "\r", **enter})
+    keys.send("Input.dispatchKeyEvent", {"type": "keyUp", **enter})
+    keys.send("Input.insertText", {"text": "行政复议"})
+    page.wait_for_timeout(500)
+    assert page.locator(".yj-card").count() == 0
+    assert page.input_value(BOX).strip() == "行政复议"
     page.keyboard.press("Enter")
-    expect(page.locator(".yj-card").nth(2)).to_have_class("yj-card chosen")
+    expect(page.locator("#yj-results .yj-card")).to_have_count(5)
+
+
+def test_from_the_question_to_the_copied_citation_by_keyboard(page: Page, evil: Path) -> None:
+    page.focus(BOX)
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".yj-card.chosen")
+    page.keyboard.press("ArrowDown")
+    focused = "document.activeElement.textContent"
+    assert page.evaluate(focused) == "原文"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "复制引文"
+    outline = "getComputedStyle(document.activeElement).outlineWidth"
+    assert page.evaluate(outline) == "3px"
+    page.keyboard.press("Enter")
+    expect(page.locator(".yj-copy").first).to_have_text("已复制")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == search(QUESTION, library=evil)[0].citation
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.closest('#yj-question') !== null")
 
 
 def test_a_report_of_another_document_comes_with_its_card(page: Page) -> None:
@@ -224,28 +202,17 @@ def test_the_page_fits_its_width(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_only_this_machine_is_asked_and_nothing_is_kept(page: Page, address: str) -> None:
+def test_only_this_machine_is_asked_and_only_the_tab_remembers(page: Page, address: str) -> None:
     ask(page, QUESTION)
     page.wait_for_timeout(500)
     asked = page.requested  # type: ignore[attr-defined]
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     kept = page.evaluate(
-        "async () => JSON.stringify({...localStorage, ...sessionStorage})"
+        "async () => JSON.stringify({...localStorage})"
         " + JSON.stringify(await indexedDB.databases()) + document.cookie"
     )
     assert QUESTION not in kept
-
-
-def test_too_long_a_question_is_refused_over_http_too(address: str) -> None:
-    body = json.dumps({"data": ["问" * 100_000, [], [], [], []]}).encode()
-    call = urllib.request.Request(
-        f"{address}/gradio_api/call/search", body, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(call) as reply:
-        event = json.load(reply)["event_id"]
-    with urllib.request.urlopen(f"{address}/gradio_api/call/search/{event}") as reply:
-        answer = reply.read().decode()
-    assert "512" in json.loads(answer.split("data: ")[1].splitlines()[0])[0]
+    assert QUESTION in page.evaluate("JSON.stringify({...sessionStorage})")
 
 
 def test_a_taken_port_is_told_in_one_sentence(address: str, evil: Path) -> None:
@@ -280,7 +247,7 @@ def test_the_filters_leave_only_what_was_chosen(page: Page) -> None:
 
 
 def test_the_comparison_has_a_row_for_each_report(page: Page, evil: Path) -> None:
-    page.fill("#yj-question textarea, #yj-question input", QUESTION)
+    page.fill(BOX, QUESTION)
     page.get_by_role("button", name="逐份对比").click()
     page.wait_for_selector(".yj-compare tbody tr")
     rows = page.locator(".yj-compare tbody tr")
@@ -289,3 +256,60 @@ def test_the_comparison_has_a_row_for_each_report(page: Page, evil: Path) -> Non
     assert numbers and all("件" in number for number in numbers)
     assert set(page.locator(".yj-number").all_inner_texts()) == numbers
     expect(page.locator(".yj-report p.chosen")).to_have_count(1)
+
+
+def test_the_answer_stands_above_the_cards_in_large_type(page: Page, evil: Path) -> None:
+    ask(page, "审批事项办理时限压缩到几个工作日？")
+    said = search("审批事项办理时限压缩到几个工作日？", library=evil).answer
+    assert said
+    assert page.locator(".yj-answer p").inner_text() == said.text == "6 个工作日以内"
+    assert page.locator(".yj-answer cite").inner_text() == said.hit.citation
+    size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
+    large, small = (
+        page.locator(place).first.evaluate(size) for place in (".yj-answer p", ".yj-text")
+    )
+    assert large >= 1.4 * small
+
+
+def test_the_address_holds_the_question_and_opens_the_same(page: Page, browser: Browser) -> None:
+    ask(page, QUESTION)
+    page.locator(".yj-card").nth(2).locator(".yj-jump").click()
+    chosen = page.locator(".yj-card.chosen")
+    number = chosen.get_attribute("data-number")
+    page.wait_for_url(f"**p={number}")
+    with visit(browser, page.url, (1440, 900), "link") as other:
+        expect(other.locator(".yj-card.chosen")).to_have_attribute("data-number", str(number))
+        expect(other.locator(".yj-report p.chosen")).to_be_in_viewport()
+        assert other.input_value(BOX) == QUESTION
+
+
+def test_back_and_forward_go_from_question_to_question(page: Page) -> None:
+    for question in (QUESTION, "这份报告是谁签发的？"):
+        ask(page, question)
+        page.wait_for_selector(".yj-card.chosen")
+    page.go_back()
+    page.wait_for_selector(f'.yj-found[data-question="{QUESTION}"]')
+    expect(page.locator(BOX)).to_have_value(QUESTION)
+    page.go_forward()
+    page.wait_for_selector('.yj-found[data-question="这份报告是谁签发的？"]')
+
+
+def test_the_last_questions_of_this_tab_are_a_click_away(page: Page, browser: Browser) -> None:
+    for question in (QUESTION, "红烧肉怎么做才不腻", QUESTION):
+        ask(page, question)
+    assert page.locator(".yj-asked").all_inner_texts() == [QUESTION, "红烧肉怎么做才不腻"]
+    page.locator(".yj-asked").nth(1).click()
+    page.wait_for_selector('.yj-found[data-question="红烧肉怎么做才不腻"]')
+    page.reload()
+    page.wait_for_selector(".yj-asked")
+    assert page.locator(".yj-asked").count() == 2
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_citation_is_copied_in_the_chosen_form(page: Page, evil: Path, style: str) -> None:
+    ask(page, QUESTION)
+    page.locator("#yj-results .yj-styles").select_option(style)
+    page.locator(".yj-copy").first.click()
+    expect(page.locator(".yj-copy").first).to_have_text("已复制")
+    copied = page.evaluate("navigator.clipboard.readText()").replace("\r\n", "\n")
+    assert copied == reference(search(QUESTION, library=evil)[0].passage, style)  # type: ignore[arg-type]

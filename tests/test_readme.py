@@ -26,20 +26,23 @@ def test_the_first_screen_has_exactly_the_two_commands() -> None:
     ]
 
 
-def test_the_python_lines_print_what_stands_below_them(real: Path) -> None:
+@pytest.mark.parametrize(("lines", "printed"), [(0, 0), (2, 1)])
+def test_the_python_lines_print_what_stands_below_them(
+    real: Path, lines: int, printed: int
+) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", blocks("python")[0]],
+        [sys.executable, "-c", blocks("python")[lines]],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "YIJU_LIBRARY": str(real)},
     )
-    assert run.stdout == blocks("text")[0]
+    assert run.stdout == blocks("text")[printed]
 
 
 @pytest.mark.parametrize("module", ["index", "search"])
 def test_every_option_of_the_terminal_is_told(module: str) -> None:
-    names = {"index": ["", "add"], "search": [""]}[module]
+    names = {"index": ["", "add"], "search": ["", "verify"]}[module]
     for name in names:
         words = [sys.executable, "-m", module, *name.split(), "--help"]
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
