@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from index.e5 import BEGIN, DIM, END, MAX_TOKENS, Floats, by_length, load
-from index.engine import Engine, read_adapter
+from index.engine import load_engine
 
 ADAPTER = Path(__file__).with_name("retriever.safetensors")
 
@@ -27,7 +27,7 @@ class BundledEncoder:
             digest.update(file.read_bytes())
         self.fingerprint = digest.hexdigest()
         self._weights = load(weights)
-        self._engine = Engine(self._weights, read_adapter(adapter))
+        self._engine = load_engine(self._weights, adapter)
 
     def encode_query(self, text: str) -> Floats:
         """Return float32 [dim], unit length. On one thread: see ``Engine.hidden``."""

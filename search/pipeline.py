@@ -17,7 +17,7 @@ from search.locate import Streams
 from search.marks import answer_marks, marks
 from search.query import Query, check_top_k, normalise, without_regions
 from search.reader import Reader, Reading, load_reader, window_around
-from search.rerank import FOUND_AT, READ, certainty, reordered
+from search.rerank import FOUND_AT, READ, certainty, gained, reordered
 from search.retrieve import Noise, Ranked, Where, bears, noise, retrieve, term_weights
 from search.scope import (
     EVERYTHING,
@@ -146,7 +146,7 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     scope = within(library, ids, filters.kinds)
     favoured = within(library, bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
-    readings = read(asked, opened, list(_distinct(ranked, library, READ).values()))
+    readings = _read_best(asked, opened, list(_distinct(ranked, library, READ).values()))
     ranked = reordered(ranked, readings)
     sure = None if opened.reader is None else 0.0
     if readings:
@@ -170,6 +170,19 @@ def read(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Read
     ]
     readings = opened.reader.read(asked.text, windows)
     return {found.passage_id: read for found, read in zip(best, readings, strict=True)}
+
+
+def _read_best(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Reading]:
+    """Read passages, best first, as long as one could still come first whatever is read in it."""
+    readings: dict[int, Reading] = {}
+    leading = -1.0
+    for found in best:
+        if gained(found, 1.0) <= leading:
+            break
+        readings |= read(asked, opened, [found])
+        if found.passage_id in readings:
+            leading = max(leading, gained(found, certainty(readings[found.passage_id])))
+    return readings
 
 
 def _distinct(ranked: Sequence[Ranked], library: Library, count: int) -> dict[bytes, Ranked]:

@@ -28,6 +28,7 @@ LONGEST = 48
 _TITLE, _HEADING = 40, 24  # characters of what stands above
 _ASKED, _ABOVE = 128, 96  # tokens
 _TOKENS = 4096  # that run together, padding included
+_SENTENCE_ENDS = "。！？"
 _EDGES = " \t\u3000，。；、：！？,;:!?"
 _PAIRS = {"“": "”", "‘": "’", "（": "）", "《": "》", "「": "」", "(": ")", "〔": "〕"}
 
@@ -48,18 +49,19 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the reader reads: token ids, and for those from ``first`` their spans in the window."""
+    """What the reader reads: token ids, and for those from ``first`` their spans in ``text``."""
 
     ids: list[int]
     first: int
     spans: list[Span]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the reader finds in a window: the likeliest answer, a span in ``passage.text``.
 
-    ``holds`` is the logit of the window answering the question.
+    ``holds`` is the logit of the window answering the question, and the margin of the answer.
     """
 
     window: Window
@@ -71,11 +73,11 @@ class Reader:
     """The trained reader. Thread-safe."""
 
     def __init__(self, weights: E5, adapter: Path) -> None:
-        from index.engine import Engine, read_adapter  # ONNX Runtime, when first needed
+        from index.engine import load_engine, read_adapter  # ONNX Runtime, when first needed
 
         tensors = read_adapter(adapter)
         self._weights = weights
-        self._engine = Engine(weights, tensors)
+        self._engine = load_engine(weights, adapter)
         self._span = tensors["span.w"], tensors["span.b"]
         self._holds = tensors["holds.w"], tensors["holds.b"]
 
@@ -88,8 +90,9 @@ class Reader:
             edges = hidden @ self._span[0].T + self._span[1]
             holds = hidden[:, 0] @ self._holds[0].T + self._holds[1]
             for row, i in enumerate(batch):
-                span = answer_span(windows[i], *likeliest(edges[row], inputs[i]))
-                readings[i] = Reading(windows[i], span, float(holds[row, 0]))
+                span, margin = likeliest(edges[row], inputs[i])
+                held = float(holds[row, 0]) + margin
+                readings[i] = Reading(windows[i], answer_span(windows[i], *span), held)
         return [readings[i] for i in range(len(windows))]
 
 
@@ -143,21 +146,27 @@ def assemble(weights: E5, question: str, over: str, text: str) -> Input:
     read = weights.tokens(simplified(text))
     opening = [BEGIN, *asked[:_ASKED], END, *context[:_ABOVE], END]
     room = MAX_TOKENS - 1 - len(opening)
-    return Input([*opening, *read.ids[:room], END], len(opening), read.spans[:room])
+    return Input([*opening, *read.ids[:room], END], len(opening), read.spans[:room], text)
 
 
-def likeliest(edges: Floats, read: Input) -> Span:
-    """Return the likeliest answer as a span of characters in the window, empty if that shows none.
+def likeliest(edges: Floats, read: Input) -> tuple[Span, float]:
+    """Return the likeliest answer as a span of characters in the window, and its margin.
 
-    ``edges`` float32 [length, 2] are the logits of each token being its first and its last.
+    ``edges`` float32 [length, 2] are the logits of each token being its first and its last; the
+    very first token stands for no answer. The margin is half the logit of the answer over none.
+    An answer ends with its sentence: of 5,521 to train on two go on.
     """
     if not read.spans:
-        return 0, 0
+        return (0, 0), 0.0
     own = edges[read.first : read.first + len(read.spans)]
     both = own[:, 0][:, None] + own[:, 1][None]
     allowed = np.triu(np.ones(both.shape, bool)) & ~np.triu(np.ones(both.shape, bool), LONGEST)
+    ended = np.cumsum([False, *(char in _SENTENCE_ENDS for char in read.text)])
+    starts, ends = np.array(read.spans).T
+    allowed &= ended[ends - 1][None] == ended[starts][:, None]
     first, last = np.unravel_index(int(np.where(allowed, both, -np.inf).argmax()), both.shape)
-    return read.spans[first][0], read.spans[last][1]
+    margin = float(both[first, last] - edges[0].sum()) / 2
+    return (read.spans[first][0], read.spans[last][1]), margin
 
 
 def answer_span(window: Window, start: int, end: int) -> Span:

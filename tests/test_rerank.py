@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from search import ReportError, Results
+from search import ReportError, Results, pipeline, rerank
 from search.compare import compared
 from search.marks import answer_marks
-from search.pipeline import Opened, answer, open_once
+from search.pipeline import Opened, answer, open_once, rank, read
 from search.query import normalise
 from search.reader import Reader, Reading, Window
 from search.rerank import FOUND_AT, READ, certainty, reordered
@@ -28,7 +28,7 @@ class Told:
         self.windows: list[Window] = []
 
     def read(self, question: str, windows: Sequence[Window]) -> list[Reading]:
-        self.windows = list(windows)
+        self.windows += windows
         return [Reading(w, (w.start, w.start + 2), self._holds(w)) for w in windows]
 
 
@@ -58,12 +58,30 @@ def test_a_surer_reading_is_more_certain() -> None:
     assert 0 < certainty(reading(-5)) < FOUND_AT < certainty(reading(5)) < 1
 
 
-def test_the_best_few_different_passages_are_read(library: Path) -> None:
+def test_the_best_few_different_passages_are_read(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerank, "READING_WEIGHT", 1.0)  # whatever is read may come first
     reader = Told(lambda _: 0.0)
     opened = replace(open_once(library), reader=cast(Reader, reader))
     answer(normalise(QUESTION), opened, top_k=1)
     numbers = [window.passage.number for window in reader.windows]
     assert len(numbers) == len(set(numbers)) == READ
+
+
+@pytest.mark.parametrize("holds", [9.0, 0.0, -9.0])
+def test_what_cannot_come_first_is_not_read_and_what_is_first_stays_so(
+    library: Path, monkeypatch: pytest.MonkeyPatch, holds: float
+) -> None:
+    told = Told(lambda window: holds - 3 * (window.passage.number % 2))
+    opened = replace(open_once(library), reader=cast(Reader, told))
+    few = rank(normalise(QUESTION), opened)
+    some = len(told.windows)
+    monkeypatch.setattr(pipeline, "_read_best", read)
+    every = rank(normalise(QUESTION), opened)
+    assert few.ranked[0] == every.ranked[0]
+    assert (few.confidence, few.answer) == (every.confidence, every.answer)
+    assert some < READ == len(every.readings)
 
 
 def test_a_sure_reading_is_the_answer_and_is_marked(library: Path) -> None:

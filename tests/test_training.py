@@ -12,7 +12,7 @@ from index.e5 import load as load_weights
 from index.e5 import weights_file
 from index.terms import fold
 from search.reader import Reader, Window
-from search.training import made_up, reader, retriever
+from search.training import calibrate, made_up, reader, retriever
 from search.training.__main__ import main
 from search.training.data import Data, find, is_held_out, load
 from search.training.model import Adapted
@@ -27,9 +27,9 @@ TEXT = """2024年{place}省政府工作报告
 """
 ROWS = (
     {"query": "去年打了多少粮", "type": "paraphrase", "quote": "粮食产量达到{n}万吨", "answer": "{n}万吨"},
-    {"query": "{place}盖了几所学校", "type": "fact_number", "quote": "新建学校12所", "answer": "12所"},
+    {"query": "{place}盖了几所学校", "type": "fact_number", "quote": "新建学校12所", "answer": "12所", "pair": "1"},
     {"query": "去年多少人找到活干", "type": "paraphrase", "quote": "城镇新增就业{n}万人", "answer": "{n}万人"},
-    {"query": "学校花了多少钱", "type": "unanswerable", "quote": "", "answer": "", "near": "新建学校12所"},
+    {"query": "学校花了多少钱", "type": "unanswerable", "quote": "", "answer": "", "near": "新建学校12所", "pair": "1"},
 )  # fmt: skip
 
 
@@ -103,6 +103,13 @@ def test_with_another_place_or_year_there_is_no_answer(data: Data) -> None:
     assert all(e.place is None and e.near for e in asked)
 
 
+def test_the_two_questions_of_a_pair_are_learned_together(data: Data) -> None:
+    cases = [reader.Case(e, [], [], []) for e in data.examples if e.report == "jiangnan"]
+    for batch in reader._batches(cases):
+        together = [case.example.question for case in batch if case.example.pair]
+        assert together == [] or len(together) == 2
+
+
 def test_what_is_trained_is_what_runs(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +136,14 @@ def test_what_is_trained_is_what_runs(
     window = Window(passage, 0, len(passage.text))
     reading = Reader(weights, tmp_path / "reader.safetensors").read("盖了几所学校", [window])[0]
     assert passage.text[slice(*reading.span)] and np.isfinite(reading.holds)
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(0.3, 0.5), (2.0, -1.0)])
+def test_the_curve_that_made_the_answers_is_found_again(slope: float, offset: float) -> None:
+    chance = np.random.default_rng(1)
+    holds = chance.uniform(-16, 14, 20_000)
+    right = chance.uniform(size=20_000) < calibrate.sure(holds, (slope, offset))
+    assert calibrate.fit(holds, right) == pytest.approx((slope, offset), rel=0.1)
 
 
 def test_the_program_tells_what_is_wrong_in_a_sentence(

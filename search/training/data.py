@@ -33,7 +33,8 @@ class Example:
 
     ``stripped`` is the question as the retriever gets it, without the name of the place.
     ``quote`` and ``answer`` are spans in that passage: what suffices to answer, and the answer
-    itself. ``near`` is the place and span of the sentence that only looks like an answer.
+    itself. ``near`` is the place and span of the sentence that only looks like an answer. Of two
+    questions with the same ``pair`` the report answers one.
     """
 
     report: str
@@ -44,6 +45,7 @@ class Example:
     quote: Span | None = None
     answer: Span | None = None
     near: tuple[int, Span] | None = None
+    pair: str = ""
 
     @property
     def held_out(self) -> bool:
@@ -95,16 +97,16 @@ def load(folder: Path) -> Data:
 def _example(row: dict[str, str], report: Report) -> Example | None:
     question = normalise(row["query"]).text
     stripped = without_regions(question, list(filter(None, [report.document.region])))
-    name = Path(report.document.name).stem
+    name, pair = Path(report.document.name).stem, row.get("pair", "")
     if not row["quote"]:
         near = find(row.get("near", ""), report.passages)
-        return Example(name, question, "unanswerable", stripped, near=near)
+        return Example(name, question, "unanswerable", stripped, near=near, pair=pair)
     found = find(row["quote"], report.passages)
     if found is None:
         return None
     place, quote = found
     inner = _within(row["answer"], report.passages[place].text, quote) or quote
-    return Example(name, question, row["type"], stripped, place, quote, inner)
+    return Example(name, question, row["type"], stripped, place, quote, inner, pair=pair)
 
 
 def find(quote: str, among: Sequence[Passage]) -> tuple[int, Span] | None:

@@ -13,17 +13,19 @@ from tqdm import tqdm
 
 from index.e5 import DIM, E5, Floats, by_length
 from index.probes import PROBES
+from index.types import Span
 from search.reader import Input, Window, above, answer_span, assemble, likeliest, window_around
 from search.training import made_up
 from search.training import model as models
 from search.training.data import Cut, Data, Example, Report, positives, segments
 
-EPOCHS = 2
+EPOCHS = 3
 BATCH = 8  # questions, with their windows
 NEGATIVES = 2  # windows beside the one that answers
 NEAREST = 6  # they are drawn from the best this many that do not answer
-RATE = 8e-4
+RATE = 6e-4
 RANK_WEIGHT = 0.5
+NULL_WEIGHT = 0.5  # of telling by the span that there is no answer
 HEADS = 40  # made-up heads of documents
 KEYWORDS = 300  # made-up key words
 ELSEWHERE = 500  # questions with another place or year
@@ -43,11 +45,12 @@ class Case:
 
 
 class Reader(nn.Module):
-    """The adapted model with its two heads."""
+    """The model, adapted from where the retriever stands, with its two heads."""
 
-    def __init__(self, weights: E5) -> None:
+    def __init__(self, weights: E5, retriever: models.Adapted) -> None:
         super().__init__()
         self.body = models.Adapted(weights)
+        self.body.load_state_dict(retriever.state_dict())
         self.span = nn.Linear(DIM, 2)
         self.holds = nn.Linear(DIM, 1)
 
@@ -55,13 +58,15 @@ class Reader(nn.Module):
         self, layers: models.Layers, inputs: Sequence[Input]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits: of each token being the first and the last of the answer, [n, length, 2],
-        and of the window holding an answer, [n]. Tokens outside the window have -1e4.
+        and of the window holding an answer, [n]. The very first token stands for there being none;
+        others outside the window have -1e4.
         """  # noqa: D205
         longest = max(len(each.ids) for each in inputs)
         spans, holds, order = [], [], []
         for batch in by_length([len(each.ids) for each in inputs], _TOKENS):
             hidden, mask = self.body.hidden(layers, [inputs[i].ids for i in batch])
             outside = torch.ones_like(mask)
+            outside[:, 0] = False
             for row, i in enumerate(batch):
                 outside[row, inputs[i].first : inputs[i].first + len(inputs[i].spans)] = False
             own = self.span(hidden).masked_fill(outside[..., None], -1e4)
@@ -160,19 +165,17 @@ def train(
     learned = [c for c in every if not c.example.held_out and (c.right or c.example.place is None)]
     asked = set(map(id, data.examples))
     judged = [c for c in every if c.example.held_out and id(c.example) in asked]
-    model = Reader(weights)
+    model = Reader(weights, retriever)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    steps = epochs * (len(learned) // BATCH)
+    steps = epochs * len(_batches(learned))
     print(f"{len(learned)} questions, {steps} steps", flush=True)
     step = 0
     for epoch in range(epochs):
         losses = []
-        order = random.sample(learned, len(learned))
-        starts = range(0, len(order) - BATCH + 1, BATCH)
-        for start in tqdm(starts, desc=f"epoch {epoch + 1}", mininterval=10):
+        for batch in tqdm(_batches(learned), desc=f"epoch {epoch + 1}", mininterval=10):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * models.schedule(step, steps)
-            parts = _losses(model, weights, order[start : start + BATCH])
+            parts = _losses(model, weights, batch)
             loss = parts[0] + parts[1] + RANK_WEIGHT * parts[2]
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -193,52 +196,65 @@ def train(
 
 
 def _losses(model: Reader, weights: E5, batch: Sequence[Case]) -> tuple[torch.Tensor, ...]:
-    inputs: list[Input] = []
-    groups: list[list[int]] = []
-    marked: list[tuple[int, int, int]] = []
-    held: list[float] = []
-    for case in batch:
-        windows = []
-        if case.right:
-            windows.append(random.choice(case.right))
-        negatives = case.wrong
-        if case.example.near and negatives:
-            windows.append(negatives[0])
-            negatives = negatives[1:]
-        windows += random.sample(
-            negatives, min(len(negatives), NEGATIVES - bool(case.example.near))
-        )
-        group = []
-        for i, window in enumerate(windows):
-            read = assemble(weights, case.example.question, _header(window), window.text)
-            group.append(len(inputs))
-            if case.right and i == 0:
-                place = _tokens(read, case.example.answer, window)
-                held.append(1.0)
-                if place:
-                    marked.append((len(inputs), *place))
-            else:
-                held.append(0.0)
-            inputs.append(read)
-        if case.right:
-            groups.append(group)
+    """Return the losses of spans, of holding, and of order within a question and within a pair."""
+    drawn = [(number, *each) for number, case in enumerate(batch) for each in _drawn(case)]
+    inputs = [
+        assemble(weights, batch[n].example.question, _header(window), window.text)
+        for n, window, _ in drawn
+    ]
+    edges = [_tokens(read, answer) for read, (_, _, answer) in zip(inputs, drawn, strict=True)]
     spans, holds = model(model.body.merge(), inputs)
-    row = torch.tensor([m[0] for m in marked], dtype=torch.long)
-    begin = torch.tensor([m[1] for m in marked], dtype=torch.long)
-    end = torch.tensor([m[2] for m in marked], dtype=torch.long)
-    span = (
-        (
-            functional.cross_entropy(spans[row, :, 0], begin)
-            + functional.cross_entropy(spans[row, :, 1], end)
-        )
-        / 2
-        if marked
-        else holds.sum() * 0
+    answered = torch.tensor([answer is not None for _, _, answer in drawn])
+    span = functional.cross_entropy(
+        spans.transpose(1, 2).reshape(-1, spans.shape[1]),
+        torch.tensor(edges).reshape(-1),
+        reduction="none",
     )
-    held_loss = functional.binary_cross_entropy_with_logits(holds, torch.tensor(held))
-    ranks = [functional.cross_entropy(holds[g][None], torch.tensor([0])) for g in groups]
-    rank = torch.stack(ranks).mean() if ranks else holds.sum() * 0
-    return span, held_loss, rank
+    span = span.view(-1, 2).mean(1)
+    span = _mean(span[answered]) + NULL_WEIGHT * _mean(span[~answered])
+    held = functional.binary_cross_entropy_with_logits(holds, answered.float())
+    of = [[i for i, each in enumerate(drawn) if each[0] == n] for n in range(len(batch))]
+    groups = [rows for rows, case in zip(of, batch, strict=True) if case.right]
+    groups += [
+        [of[n][0], of[m][0]]
+        for n, case in enumerate(batch)
+        for m, other in enumerate(batch)
+        if case.right and n != m and case.example.pair and case.example.pair == other.example.pair
+    ]
+    first = torch.tensor([0])
+    ranks = [functional.cross_entropy(holds[rows][None], first) for rows in groups]
+    return span, held, _mean(torch.stack(ranks) if ranks else holds[:0])
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    return values.sum() / max(1, len(values))
+
+
+def _drawn(case: Case) -> list[tuple[Window, Span | None]]:
+    """Return windows to read with a question, each with its answer's span in it: the first is the
+    one that answers, or else the one that only looks so.
+    """  # noqa: D205
+    wrong = case.wrong
+    chosen: list[tuple[Window, Span | None]] = []
+    if case.right:
+        window = random.choice(case.right)
+        assert case.example.answer
+        start, end = case.example.answer
+        chosen.append((window, (start - window.start, end - window.start)))
+    elif case.example.near and wrong:
+        chosen.append((wrong[0], None))
+        wrong = wrong[1:]
+    count = NEGATIVES if case.right else NEGATIVES - len(chosen)
+    return [*chosen, *((w, None) for w in random.sample(wrong, min(count, len(wrong))))]
+
+
+def _batches(learned: Sequence[Case]) -> list[list[Case]]:
+    """Return the questions in batches by chance, the two of a pair together."""
+    units: dict[str, list[Case]] = {}
+    for number, case in enumerate(learned):
+        units.setdefault(case.example.pair or str(number), []).append(case)
+    order = [case for unit in random.sample(list(units.values()), len(units)) for case in unit]
+    return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
 
 
 def _header(window: Window) -> str:
@@ -247,12 +263,11 @@ def _header(window: Window) -> str:
     return " ".join(words if random.random() < 0.8 else words[1:])
 
 
-def _tokens(read: Input, answer: tuple[int, int] | None, window: Window) -> tuple[int, int] | None:
-    """Return the first and last token of an answer."""
-    assert answer
-    start, end = answer[0] - window.start, answer[1] - window.start
-    inside = [i for i, (a, b) in enumerate(read.spans) if a < end and start < b]
-    return (read.first + inside[0], read.first + inside[-1]) if inside else None
+def _tokens(read: Input, answer: Span | None) -> tuple[int, int]:
+    """Return the first and last token of an answer in a window; the very first where there is none."""
+    start, end = answer or (0, 0)
+    inside = [i for i, (a, b) in enumerate(read.spans, read.first) if a < end and start < b]
+    return (inside[0], inside[-1]) if inside else (0, 0)
 
 
 @torch.no_grad()
@@ -266,8 +281,8 @@ def predict(
     for start in range(0, len(inputs), _TOGETHER):
         spans, holds = model(layers, inputs[start : start + _TOGETHER])
         for i, (edges, hold) in enumerate(zip(spans, holds, strict=True), start):
-            span = likeliest(edges.numpy(), inputs[i])
-            out[i] = (float(hold), *answer_span(pairs[i][1], *span))
+            span, margin = likeliest(edges.numpy(), inputs[i])
+            out[i] = (float(hold) + margin, *answer_span(pairs[i][1], *span))
     return out
 
 
