@@ -3,52 +3,47 @@
 It puts what ``search`` returns on the page and decides nothing.
 """
 
+import argparse
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported; no call home
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from gradio.events import api as endpoint
 
 from index.changes import remove
-from index.errors import ReportError
+from index.documents import MAX_BYTES
+from index.errors import ReportError, reason
 from index.library import add_many, default_folder, ensure_default, publish
 from index.readers import SUFFIXES
 from index.terminal import Parser
 from index.types import Document
-from search import evidence, records
+from search import evidence
 from search.check import MAX_CHARACTERS as MAX_DRAFT
-from search.check import checked
-from search.compare import compared
-from search.pipeline import Opened, answer, open_once
-from search.query import MAX_CHARACTERS, check_top_k, normalise
+from search.pipeline import Opened
+from search.query import MAX_CHARACTERS
 from search.reading import reading
-from search.scope import KINDS, Filters, check_filters
+from search.records import Record
+from search.scope import KINDS
 from search.web import SCRIPT, STYLE
-from search.web.cards import cards, comparison
-from search.web.drafts import draft
+from search.web.desk import TOP_K, Chosen, Desk
+from search.web.gate import Gate, Login
 from search.web.markup import note
 from search.web.report import report
+from search.web.routes import routes
 from search.web.shelf import shelf
 
-Made = TypeVar("Made")
-
 PORT = 7860
-TOP_K = 5
-MAX_UPLOAD = "64mb"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FILTERS = ("报告", "地区", "年度", "性质")
 EXAMPLES = (
     "行政复议受理了多少件？",
@@ -57,12 +52,6 @@ EXAMPLES = (
     "2020年打算怎样加强事中事后监管？",
     "这份报告是谁签发的？",
 )
-_MIME = {
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "md": "text/markdown; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-}
 _HEAD = (
     '<header class="yj-head"><h1>依据</h1>'
     "<p>用中文提问官方报告，得到回答问题的原文和可以引用的出处。</p></header>"
@@ -84,75 +73,24 @@ _EVIDENCE = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Asker:
-    """What the page and the endpoints do, over one library, newest state."""
-
-    library: Path | None
-
-    def opened(self) -> Opened:
-        """Return the library as it is now."""
-        return open_once(self.library)
-
-    def ask(self, question: str, *chosen: list[Any]) -> str:
-        """Return the cards of a question."""
-
-        def answered() -> str:
-            opened = self.opened()
-            filters = _filters(opened, *chosen)
-            results = answer(normalise(question), opened, top_k=TOP_K, filters=filters)
-            return cards(results, several=len(opened.reports) > 1)
-
-        return _told(answered)
-
-    def ask_each(self, question: str, *chosen: list[Any]) -> str:
-        """Return what each report says as a table."""
-
-        def answered() -> str:
-            opened = self.opened()
-            rows = compared(normalise(question), opened, _filters(opened, *chosen))
-            return comparison(question, rows)
-
-        return _told(answered)
-
-    def check_draft(self, text: str, *chosen: list[Any]) -> str:
-        """Return what became of the quotations of a draft."""
-
-        def answered() -> str:
-            opened = self.opened()
-            return draft(checked(text, opened, _filters(opened, *chosen)))
-
-        return _told(answered)
-
-    def report(self, sha256: str) -> str | None:
-        """Return the report whose hash begins so; None if there is none."""
-        opened = self.opened()
-        documents = (each.document for each in opened.reports)
-        found = next(
-            (d for d in documents if len(sha256) > 7 and d.sha256.startswith(sha256)), None
-        )
-        return report(found, reading(opened.library, found)) if found else None
-
-
-def page(library: Path | None = None, *, change: bool = False) -> gr.Blocks:
-    """Build the page over a library; with ``change`` reports can be added and removed on it.
+def page(desk: Desk, folder: Path | None = None) -> gr.Blocks:
+    """Build the page; with the ``folder`` of its library reports can be added and removed on it.
 
     Raises ``ReportError`` if the library cannot be opened.
     """
-    asker = Asker(library)
-    first = asker.opened()
+    first = desk.opened()
     blocks: gr.Blocks
     with gr.Blocks(title="依据：问官方报告") as blocks:
         gr.HTML(_HEAD)
         with gr.Tabs(elem_id="yj-tabs"):
             with gr.Tab("提问"):
-                filters, outputs = _asking(asker, first)
+                filters, outputs = _asking(desk, first)
             with gr.Tab("核对引文"):
-                _checking(asker)
+                _checking(desk)
             with gr.Tab("证据") as kept:
                 gr.HTML(_EVIDENCE)
             with gr.Tab("资料库"):
-                shown = _keeping(asker, change=change)
+                shown = _keeping(desk, folder)
 
         # what a tab holds is put on the page when it is first opened
         kept.select(None, js="() => setTimeout(() => yiju.ready(), 50)")
@@ -160,14 +98,18 @@ def page(library: Path | None = None, *, change: bool = False) -> gr.Blocks:
         def start(request: gr.Request) -> list[Any]:
             """Refresh what can be chosen, and answer the question of the address."""
             asked = str(request.query_params.get("q") or "")[: MAX_CHARACTERS + 1]
-            view = asker.ask_each if request.query_params.get("v") == "compare" else asker.ask
-            cards_now = [asked, view(asked)] if asked else [gr.skip()] * 2
+            view = desk.ask_each if request.query_params.get("v") == "compare" else desk.ask
+            cards_now = [asked, _told(view, asked)] if asked else [gr.skip()] * 2
             try:
-                opened = asker.opened()
+                opened = desk.opened()
             except ReportError as exc:
                 return [gr.skip(), note(str(exc)), *[gr.skip()] * (1 + len(FILTERS))]
             options = [gr.update(choices=each) for each in _choices(opened)]
-            return [*cards_now, shelf(opened.library.entries(), change=change), *options]
+            return [
+                *cards_now,
+                shelf(opened.library.entries(), change=folder is not None),
+                *options,
+            ]
 
         blocks.load(
             start,
@@ -176,11 +118,11 @@ def page(library: Path | None = None, *, change: bool = False) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         ).then(None, js="() => { yiju.ready(); yiju.asked(); }")
-        _endpoints(asker)
+        _endpoints(desk)
     return blocks
 
 
-def _asking(asker: Asker, first: Opened) -> tuple[list[gr.Dropdown], list[gr.components.Component]]:
+def _asking(desk: Desk, first: Opened) -> tuple[list[gr.Dropdown], list[gr.components.Component]]:
     """Lay out the search box, the cards and the report; return the filters, and box and cards."""
     several = len(first.reports) > 1
     with gr.Row(equal_height=True):
@@ -219,28 +161,27 @@ def _asking(asker: Asker, first: Opened) -> tuple[list[gr.Dropdown], list[gr.com
     inputs = [question, *filters]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown_now = "() => yiju.asked()"
-    gr.on([button.click, question.submit], asker.ask, inputs, found, **quiet).then(
-        None, js=shown_now
-    )
-    each.click(asker.ask_each, inputs, found, **quiet).then(None, js=shown_now)
-    for hidden, act in ((again, asker.ask), (over, asker.ask_each)):
+    for trigger, script, act in (
+        ([button.click, question.submit], again, desk.ask),
+        ([each.click], over, desk.ask_each),
+    ):
 
-        def from_script(asked: str, *chosen: list[Any], act: Callable[..., str] = act) -> list[str]:
-            return [asked, act(asked, *chosen)]
+        def asked(
+            question: str, *chosen: list[Any], act: Callable[[str, Chosen], str] = act
+        ) -> list[str]:
+            return [question, _told(act, question, chosen)]
 
-        hidden.click(
-            from_script,
-            inputs,
-            [question, found],
-            js="(_, ...chosen) => [yiju.again(), ...chosen]",
-            **quiet,
-        ).then(None, js=shown_now)
+        gr.on(trigger, asked, inputs, [question, found], **quiet).then(None, js=shown_now)
+        from_script = "(_, ...chosen) => [yiju.again(), ...chosen]"
+        script.click(asked, inputs, [question, found], js=from_script, **quiet).then(
+            None, js=shown_now
+        )
     for example, words in zip(examples, EXAMPLES, strict=True):
         example.click(None, js=f"() => yiju.ask({json.dumps(words)}, '')")
     return filters, [question, found]
 
 
-def _checking(asker: Asker) -> None:
+def _checking(desk: Desk) -> None:
     text = gr.Textbox(
         label="草稿",
         placeholder="粘贴一句引文，或草稿的一页：引号里的话和数字会逐个与报告核对",
@@ -252,14 +193,18 @@ def _checking(asker: Asker) -> None:
     button = gr.Button("核对", variant="primary")
     found = gr.HTML(elem_id="yj-draft")
     button.click(
-        asker.check_draft, text, found, show_progress="minimal", api_visibility="private"
+        lambda words: _told(desk.check, words),
+        text,
+        found,
+        show_progress="minimal",
+        api_visibility="private",
     ).then(None, js="() => yiju.styles()")
 
 
-def _keeping(asker: Asker, *, change: bool) -> gr.HTML:
-    """Lay out the list of reports, and with ``change`` what adds and removes them."""
+def _keeping(desk: Desk, folder: Path | None) -> gr.HTML:
+    """Lay out the list of reports, and with its ``folder`` what adds and removes them."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    if change:
+    if folder:
         files = gr.UploadButton(
             f"添加报告（{'、'.join(SUFFIXES)}）",
             file_count="multiple",
@@ -268,11 +213,10 @@ def _keeping(asker: Asker, *, change: bool) -> gr.HTML:
         )
         said = gr.HTML(elem_id="yj-added")
     shown = gr.HTML(elem_id="yj-shelf")
-    if change:
-        folder = asker.library or default_folder()
+    if folder:
 
         def listed() -> str:
-            return shelf(asker.opened().library.entries(), change=True)
+            return shelf(desk.opened().library.entries(), change=True)
 
         def added(paths: list[str] | None) -> Iterator[tuple[str, str]]:
             lines: list[str] = []
@@ -302,7 +246,7 @@ def _keeping(asker: Asker, *, change: bool) -> gr.HTML:
     return shown
 
 
-def _endpoints(asker: Asker) -> None:
+def _endpoints(desk: Desk) -> None:
     """Name what programs may call: /search, /check, /compare; the same are the tools of MCP."""
 
     def search(
@@ -313,13 +257,8 @@ def _endpoints(asker: Asker) -> None:
         years: list[int] | None = None,
         kinds: list[str] | None = None,
     ) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            filters = _named(documents, regions, years, kinds)
-            asked, limit = normalise(question), check_top_k(top_k)
-            found = answer(asked, asker.opened(), top_k=limit, filters=filters)
-            return records.of_results(found)
-
-        return _or_error(act)
+        where = {"documents": documents, "regions": regions, "years": years, "kinds": kinds}
+        return _or_error(desk.search_record, question, top_k, **where)
 
     def compare(
         question: str,
@@ -328,12 +267,8 @@ def _endpoints(asker: Asker) -> None:
         years: list[int] | None = None,
         kinds: list[str] | None = None,
     ) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            filters = _named(documents, regions, years, kinds)
-            rows = compared(normalise(question), asker.opened(), filters)
-            return {"rows": [records.of_row(row) for row in rows]}
-
-        return _or_error(act)
+        where = {"documents": documents, "regions": regions, "years": years, "kinds": kinds}
+        return _or_error(desk.compare_record, question, **where)
 
     def check(
         text: str,
@@ -341,11 +276,8 @@ def _endpoints(asker: Asker) -> None:
         regions: list[str] | None = None,
         years: list[int] | None = None,
     ) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            filters = _named(documents, regions, years, None)
-            return records.of_checked(checked(text, asker.opened(), filters))
-
-        return _or_error(act)
+        where = {"documents": documents, "regions": regions, "years": years}
+        return _or_error(desk.check_record, text, **where)
 
     where = "documents、regions、years、kinds 只查这些报告、地区、年度、性质，不限时给 null。"
     endpoint(
@@ -365,30 +297,20 @@ def _endpoints(asker: Asker) -> None:
     )
 
 
-def _told(act: Callable[[], str]) -> str:
+def _told(act: Callable[..., str], *given: Any) -> str:
     """Return what is to be shown, or the sentence of a ``ReportError``."""
     try:
-        return act()
+        return act(*given)
     except ReportError as exc:
         return note(str(exc))
 
 
-def _or_error(act: Callable[[], Made]) -> Made:
+def _or_error(act: Callable[..., Record], *given: Any, **where: Any) -> Record:
     """Return a record; a ``ReportError`` becomes the error of an endpoint."""
     try:
-        return act()
+        return act(*given, **where)
     except ReportError as exc:
         raise gr.Error(str(exc), print_exception=False) from exc
-
-
-def _named(documents: Any, regions: Any, years: Any, kinds: Any) -> Filters:
-    """Return the filters of an endpoint; an empty list is none."""
-    return check_filters(
-        documents=documents or None,
-        regions=regions or None,
-        years=years or None,
-        kinds=kinds or None,
-    )
 
 
 def _choices(opened: Opened) -> tuple[list[Any], ...]:
@@ -402,59 +324,23 @@ def _choices(opened: Opened) -> tuple[list[Any], ...]:
     )
 
 
-def _filters(opened: Opened, *chosen: list[Any]) -> Filters:
-    """Return the filters. Raises ``ReportError`` if a chosen report was removed meanwhile."""
-    known = {each.document.sha256 for each in opened.reports}
-    documents, regions, years, kinds = (list(values or ()) for values in chosen or ((),) * 4)
-    if not known.issuperset(documents):
-        raise ReportError("所选的报告已不在资料库里，请刷新网页后重新选择。")
-    return _named(documents, regions, years, kinds)
-
-
-def server(library: Path | None = None, *, change: bool = False, mcp: bool = False) -> FastAPI:
-    """Return the page as an ASGI application, with the routes that its script calls."""
-    asker = Asker(library)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        try:
-            return Response(json.dumps({"status": "ok", "reports": len(asker.opened().reports)}))
-        except ReportError as exc:
-            return PlainTextResponse(str(exc), 503)
-
-    @app.get("/report/{sha256}")
-    def whole(sha256: str) -> Response:
-        try:
-            found = asker.report(sha256)
-        except ReportError as exc:
-            return HTMLResponse(note(str(exc)), 503)
-        return HTMLResponse(found or note("这份报告已不在资料库里。"), 200 if found else 404)
-
-    @app.post("/evidence/{format}")
-    async def export(format: str, request: Request) -> Response:
-        if format not in evidence.FORMATS:
-            return PlainTextResponse("没有这种格式。", 404)
-        try:
-            chosen = json.loads(await request.body())
-            pack = evidence.collect(chosen, asker.opened(), made=datetime.now().astimezone())
-            return Response(evidence.write(pack, format), media_type=_MIME[format])
-        except (ReportError, ValueError, RecursionError) as exc:
-            told = str(exc) if isinstance(exc, ReportError) else "收到的不是证据清单。"
-            return PlainTextResponse(told, 400)
-
-    blocks = page(library, change=change)
-    blocks.queue(default_concurrency_limit=4)
-    mounted: FastAPI = gr.mount_gradio_app(
-        app,
+def server(
+    desk: Desk, folder: Path | None = None, *, hosts: Sequence[str], login: Login | None, mcp: bool
+) -> Gate:
+    """Return the page as an ASGI application behind its gate."""
+    blocks = page(desk, folder)
+    blocks.queue(default_concurrency_limit=None)  # the desk lets a few in at a time
+    app = gr.mount_gradio_app(
+        routes(desk),
         blocks,
         "/",
         run_history=False,
         footer_links=[],
         enable_monitoring=False,
-        max_file_size=MAX_UPLOAD if change else 1,
+        max_file_size=MAX_BYTES if folder else 1,
         ssr_mode=False,
         mcp_server=mcp,
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
         theme=gr.themes.Base(
             font=["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"],
             font_mono=["ui-monospace", "monospace"],
@@ -464,47 +350,100 @@ def server(library: Path | None = None, *, change: bool = False, mcp: bool = Fal
         # css= would put the dark rules out of reach
         head=f"<style>{STYLE.read_text('utf-8')}</style><script>{SCRIPT.read_text('utf-8')}</script>",
     )
-    return mounted
+    return Gate(app, hosts=hosts, upload=folder is not None, login=login)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until interrupted; return the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        hosts, login = _who(given)
+        if given.mcp and importlib.util.find_spec("mcp") is None:
+            raise ReportError(
+                "没有安装 MCP 的库，请先运行 pip install 'gradio[mcp]'，或不用 --mcp。"
+            )
+        listening = _listen(given.host, given.port)
+        print("正在打开资料库……", file=sys.stderr)
+        if given.library is None:
+            ensure_default(default_folder(), model=given.model)
+        folder = (given.library or default_folder()) if given.allow_upload else None
+        desk = Desk(given.library, log_questions=given.log_questions)
+        app = server(desk, folder, hosts=hosts, login=login, mcp=given.mcp)
+    except ReportError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print(f"请在浏览器打开 http://{hosts[0]}:{given.port} ，按 Ctrl-C 结束。", flush=True)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([listening])
+    return 0
+
+
+def _parser() -> Parser:
     parser = Parser("python ui.py", "打开提问网页")
     parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
     parser.add_argument("--port", type=int, default=PORT, metavar="端口", help=f"默认 {PORT}")
     parser.add_argument("--model", metavar="模型", help="首次启动用哪个模型建默认资料库")
     parser.add_argument("--allow-upload", action="store_true", help="允许在网页上添加和移除报告")
     parser.add_argument("--mcp", action="store_true", help="同时用 MCP 提供检索、对比和核对")
-    given = parser.parse_args(arguments)
-    try:
-        if not 0 < given.port < 65536:
-            raise ReportError(f"端口应当在 1 到 65535 之间，收到的是 {given.port}，请换一个。")
-        if given.mcp and importlib.util.find_spec("mcp") is None:
-            raise ReportError("没有安装 MCP 的库，请先运行 pip install 'gradio[mcp]'，或不用 --mcp。")
-        listening = _listen(given.port)
-        print("正在打开资料库……", file=sys.stderr)
-        if given.library is None:
-            ensure_default(default_folder(), model=given.model)
-        app = server(given.library, change=given.allow_upload, mcp=given.mcp)
-    except ReportError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    print(f"请在浏览器打开 http://127.0.0.1:{given.port} ，按 Ctrl-C 结束。", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listening])
-    return 0
+    parser.add_argument("--host", default=LOOPBACK[0], metavar="地址", help="默认只对本机开放")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="名字",
+        help="网页以什么域名或地址打开；可多次给出",
+    )
+    parser.add_argument("--auth", metavar="用户名:密码文件", help="打开网页要用户名和密码")
+    parser.add_argument("--no-auth", action="store_true", help="对外开放而不要密码")
+    parser.add_argument("--log-questions", action="store_true", help="把问题的内容写进日志")
+    return parser
 
 
-def _listen(port: int) -> socket.socket:
-    """Return a socket that listens on this machine only. Raises ``ReportError`` if it cannot."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(("127.0.0.1", port))
-    except OSError as exc:
-        listening.close()
+def _who(given: argparse.Namespace) -> tuple[list[str], Login | None]:
+    """Return the names that the page answers to, the one to show first, and who may open it.
+
+    Raises ``ReportError`` if it would be open to other machines without that being said.
+    """
+    login = _login(given.auth) if given.auth else None
+    if given.host in LOOPBACK:
+        return [*LOOPBACK, *given.allow_host], login
+    if login is None and not given.no_auth:
         raise ReportError(
-            f"不能在端口 {port} 打开网页：端口已被占用，请用 --port 换一个。"
+            f"网页要在 {given.host} 上对别的机器开放，请用 --auth 用户名:密码文件 设密码，"
+            "或用 --no-auth 说明不要密码。"
+        )
+    if not given.allow_host:
+        raise ReportError("对别的机器开放时，请用 --allow-host 给出别人打开网页所用的域名或地址。")
+    return [*given.allow_host, *LOOPBACK], login
+
+
+def _login(words: str) -> Login:
+    user, _, name = words.partition(":")
+    if not user or not name:
+        raise ReportError(f"--auth 应当写成 用户名:密码文件，收到的是“{words}”。")
+    try:
+        password = Path(name).read_text("utf-8").strip()
+    except (OSError, ValueError) as exc:
+        raise ReportError(f"读不到密码文件“{name}”：{reason(exc)}，请检查路径。") from exc
+    if not password:
+        raise ReportError(f"密码文件“{name}”是空的，请在里面写一行密码。")
+    return Login(user, password)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket to listen on. Raises ``ReportError`` if it cannot be had."""
+    if not 0 < port < 65536:
+        raise ReportError(f"端口应当在 1 到 65535 之间，收到的是 {port}，请换一个。")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen()
+    except OSError as exc:
+        raise ReportError(
+            f"不能在 {host} 的端口 {port} 打开网页：{reason(exc)}，请用 --port 或 --host 换一个。"
         ) from exc
     return listening
 

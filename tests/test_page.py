@@ -1,8 +1,11 @@
 """The page in a real headless chromium, over the real library and the real model."""
 
+import json
 import os
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from search.citation import STYLES, reference
 from tests.conftest import BOX, REPORT, ROOT, ask, serve, visit
 
 QUESTION = "行政复议受理了多少件？"
+WORDS = (
+    QUESTION, "审批要几个工作日", "报告承认还存在哪些不足", "2020年打算怎样加强监管", "谁签发的",
+    "老百姓去大厅能一趟办完吗", "数据孤岛", "2018年应诉案件多少", "红头文件清理了几次", "怎么培训执法人员",
+)  # fmt: skip
 EVIL = (
     "关于<script>alert(1)</script>的报告\n一、成效\n"
     "全年办理<img src=x onerror=alert(2)>脚本注入案件 3 件，</mark><b>全部</b>办结。\n"
@@ -222,7 +229,9 @@ def test_a_taken_port_is_told_in_one_sentence(address: str, evil: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, env={**os.environ},
     )  # fmt: skip
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith(f"不能在端口 {port} 打开网页")
+    assert run.stderr.splitlines()[-1].startswith(
+        f"不能在 127.0.0.1 的端口 {port} 打开网页：端口已被占用"
+    )
 
 
 def test_each_card_says_which_report_it_is_from_and_the_report_comes_when_it_is_chosen(
@@ -313,3 +322,17 @@ def test_a_citation_is_copied_in_the_chosen_form(page: Page, evil: Path, style: 
     expect(page.locator(".yj-copy").first).to_have_text("已复制")
     copied = page.evaluate("navigator.clipboard.readText()").replace("\r\n", "\n")
     assert copied == reference(search(QUESTION, library=evil)[0].passage, style)  # type: ignore[arg-type]
+
+
+def test_how_soon_the_first_card_comes_after_enter_is_written_down(page: Page) -> None:
+    asked = [f"{question}（{number}）" for number in range(3) for question in WORDS]
+    ask(page, asked[0])
+    times = []
+    for question in asked[1:21]:
+        started = time.perf_counter()
+        ask(page, question)
+        times.append(round((time.perf_counter() - started) * 1000))
+        assert page.locator(".yj-card").first.is_visible()
+    told = {"median_ms": statistics.median(times), "times_ms": times}
+    (ROOT / ".ci" / "out").mkdir(parents=True, exist_ok=True)
+    (ROOT / ".ci" / "out" / "first-card.json").write_text(json.dumps(told))

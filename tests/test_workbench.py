@@ -312,6 +312,8 @@ def test_the_tools_are_called_over_mcp(address: str, library: Path) -> None:
 
 def test_its_health_is_told(address: str) -> None:
     with urllib.request.urlopen(f"{address}/healthz") as reply:
+        assert json.load(reply) == {"status": "ok"}
+    with urllib.request.urlopen(f"{address}/readyz") as reply:
         assert json.load(reply) == {"status": "ok", "reports": 2}
 
 
