@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from index.changes import remove
 from index.checker import HEADINGS, check
-from index.errors import ReportError
+from index.errors import ReportError, printable
 from index.library import (
     Added,
     add_many,
@@ -59,7 +59,7 @@ def _add(given: argparse.Namespace, folder: Path) -> int:
                     if done.outcome is None:
                         print(done.reason, file=sys.stderr)
                     else:
-                        print(f"{done.outcome}：{done.file}")
+                        print(printable(f"{done.outcome}：{done.file}"))
         finally:
             _summary(told, len(files), others)
     return 1 if any(done.outcome is None for done in told) else 0
@@ -84,7 +84,7 @@ def _summary(told: Sequence[Added], expected: int, others: Sequence[Path]) -> No
         print(f"还有 {expected - len(told)} 份没有处理。")
     if others:
         named = "、".join(file.name for file in others[:5]) + ("等" if len(others) > 5 else "")
-        print(f"另有 {len(others)} 个文件不是报告的格式或是链接，没有理会：{named}")
+        print(printable(f"另有 {len(others)} 个文件不是报告的格式或是链接，没有理会：{named}"))
 
 
 def _list(given: argparse.Namespace, folder: Path) -> int:

@@ -11,6 +11,7 @@ from index.errors import ReportError, reason
 
 FORMAT = 2
 DATABASE = "library.db"
+SEAL = "library.seal"
 WAIT = 5.0
 
 SCHEMA = """
@@ -69,6 +70,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
+        (folder / SEAL).unlink(missing_ok=True)
         yield connection
         connection.execute("COMMIT")
     finally:

@@ -9,11 +9,13 @@ from pathlib import Path
 from index.blocks import Block, joined, lines, rank
 from index.errors import ReportError, reason
 from index.furniture import furniture
-from index.readers import read_source
+from index.readers.apart import read_apart
 from index.terms import numeral, plain, tidy
 from index.types import Document, Field, Role, Span
 
 MAX_BYTES = 64 * 2**20
+MAX_CHARACTERS = 2_000_000  # of text; the longest real report here has 60,000
+MAX_LINES = 200_000
 _SHORT = 20  # characters; a longer line that ends like a sentence is one
 _HEAD_LINE = 80  # characters; no line of the head is longer
 
@@ -99,8 +101,13 @@ def load(path: Path) -> bytes:
 
 def parse(data: bytes, *, name: str) -> Document:
     """Make a ``Document`` of a file's bytes. Raises ``ReportError`` as ``read`` does."""
-    source = read_source(data, name)
+    source = read_apart(data, name)
     text = source.text
+    if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
+        raise ReportError(
+            f"不能添加“{name}”：文字超过 {MAX_CHARACTERS // 10_000} 万字或"
+            f" {MAX_LINES // 10_000} 万行，请拆分后再添加。"
+        )
     every = lines(text)
     if not every:
         raise ReportError(f"不能添加“{name}”：文件里没有文字，请换一个文件。")
@@ -173,10 +180,13 @@ def _head_fields(shown: Sequence[Block]) -> Iterator[Field]:
     title = _title_lines(head)
     if title:
         yield Field("标题", tuple(span for i in title for span in head[i].spans))
+    told = list(title)
     for i, block in enumerate(head):
         if i not in title:
-            before = head[i - 1] if i and i - 1 not in title else None
-            yield from _line_fields(block, before, after_title=bool(title) and i >= title.stop)
+            before = head[i - 1] if i and i - 1 not in told else None
+            found = list(_line_fields(block, before, after_title=bool(title) and i >= title.stop))
+            told += [i] * bool(found)
+            yield from found
 
 
 def _title_and_rest(block: Block) -> Iterator[Block]:

@@ -1,6 +1,7 @@
 """The one exception that a user is meant to read."""
 
 import errno
+import re
 
 _REASONS = {
     errno.ENOSPC: "磁盘已满",
@@ -18,8 +19,22 @@ _REASONS = {
 }
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
 class ReportError(Exception):
-    """One Chinese sentence for the user: the value, the cause and the way out."""
+    """One Chinese sentence for the user: the value, the cause and the way out.
+
+    It is one line, whatever is in the name of a file that it tells of.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
+
+
+def printable(text: str) -> str:
+    """Return text without what would break its line, drive a terminal or cannot be encoded."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def reason(exc: Exception) -> str:

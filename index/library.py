@@ -22,6 +22,7 @@ from index.outline import outline
 from index.passages import passages
 from index.probes import PROBES
 from index.readers import KNOWN_SUFFIXES, SUFFIXES
+from index.seal import seal
 from index.store import Library
 from index.tables import labelled
 from index.terms import fold, terms
@@ -217,12 +218,13 @@ def insert(
 
 
 def publish(folder: Path) -> None:
-    """Write the FAISS file, if it is not that of the newest generation.
+    """Write the FAISS file, if it is not that of the newest generation, and seal the database.
 
     What is committed stays so if that fails: readers build the index from the rows.
     """
     with contextlib.suppress(ReportError):
         vectors.publish(folder)
+        seal(folder)
 
 
 def index_text(passage: Passage, segment: Segment | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from index import vectors
+from index import seal, vectors
 from index.database import DATABASE, check_format, connect, facts, told, version_of
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
@@ -71,6 +71,7 @@ class Library:
             try:
                 connection.execute("BEGIN")  # one snapshot for all that is read from here on
                 check_format(folder, connection)
+                seal.check(folder)
                 return cls(folder, connection)
             except BaseException:
                 connection.close()

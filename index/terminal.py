@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from index.errors import ReportError
+from index.errors import ReportError, printable
 from index.terms import columns
 from index.types import Document
 
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows as columns that line up in a terminal, where Chinese is two columns wide."""
-    lines = [tuple(headings), *(tuple(row) for row in rows)]
+    lines = [tuple(headings), *(tuple(map(printable, row)) for row in rows)]
     widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

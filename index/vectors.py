@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from index.database import facts, set_facts, told, writing
+from index.database import facts, reading, set_facts, told, writing
 from index.encoder import Vectors
 
 FILE = "vectors.faiss"
@@ -64,10 +64,11 @@ def publish(folder: Path) -> None:
     """Write the index of the newest generation if it is not there: to a temporary name, renamed."""
     import faiss
 
+    with told(folder), reading(folder) as connection:
+        if _recorded(folder, facts(connection)) is not None:
+            return
     with told(folder), writing(folder) as connection:
         known = facts(connection)
-        if _recorded(folder, known) is not None:
-            return
         data = faiss.serialize_index(_build(connection, int(known["dim"]))).tobytes()
         temporary = folder / f"{FILE}.tmp"
         with temporary.open("wb") as file:

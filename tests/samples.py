@@ -1,5 +1,6 @@
 """Word documents and PDFs made for tests, a line of code each."""
 
+import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -18,6 +19,19 @@ def word(build: object = None) -> bytes:
         build(document)
     data = BytesIO()
     document.save(data)
+    return data.getvalue()
+
+
+def with_body(document: str | bytes) -> bytes:
+    """A Word document with these bytes for its main part."""
+    data = BytesIO()
+    with (
+        zipfile.ZipFile(BytesIO(word())) as whole,
+        zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as made,
+    ):
+        for member in whole.namelist():
+            own = member == "word/document.xml"
+            made.writestr(member, document if own else whole.read(member))
     return data.getvalue()
 
 

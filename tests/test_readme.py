@@ -40,9 +40,9 @@ def test_the_python_lines_print_what_stands_below_them(
     assert run.stdout == blocks("text")[printed]
 
 
-@pytest.mark.parametrize("module", ["index", "search"])
+@pytest.mark.parametrize("module", ["index", "search", "ui"])
 def test_every_option_of_the_terminal_is_told(module: str) -> None:
-    names = {"index": ["", "add"], "search": ["", "verify"]}[module]
+    names = {"index": ["", "add"], "search": ["", "verify"], "ui": [""]}[module]
     for name in names:
         words = [sys.executable, "-m", module, *name.split(), "--help"]
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout

@@ -65,6 +65,12 @@ def read_source(data: bytes, name: str) -> Source:
     return _read(reader, data, name)
 
 
+def is_text(data: bytes, name: str) -> bool:
+    """Whether a file is read without a library that it could bring down."""
+    suffix = PurePath(name).suffix.lower()
+    return _READERS.get(suffix, "text") == "text" and not data.startswith(b"PK\x03\x04")
+
+
 def _read(reader: str, data: bytes, name: str) -> Source:
     """Read by one of the readers; the library for a format is loaded when a file of it is met."""
     match reader:

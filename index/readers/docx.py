@@ -29,6 +29,10 @@ def read(data: bytes, name: str) -> Source:
     """Read a Word document. Raises ``ReportError`` if it is damaged."""
     try:
         document = open_docx(BytesIO(data))
+        if document.element.getroottree().docinfo.internalDTD is not None:
+            raise ValueError(
+                "Word declares no entities, and text would be missing where they stand"
+            )
         _unwrap(document.element.body)
         numbering = _Numbering(document)
         lines = [*_lines(document.element.body, document, numbering), *_footnotes(document)]

@@ -1,0 +1,75 @@
+"""The SHA-256 of a library's database, kept beside it while nothing writes.
+
+SQLite does not notice a bit that flips in a row or in its full-text index; the hits would be others.
+Whoever writes takes the seal away first (``database.writing``) and who has finished sets it anew. A
+library without one, after a crash say, is read unchecked.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from index.database import DATABASE, SEAL, connect, told
+from index.errors import ReportError
+
+
+def seal(folder: Path) -> None:
+    """Seal a library, unless it is sealed or readers keep what was written from its file.
+
+    Raises ``ReportError`` if the seal cannot be written.
+    """
+    with told(folder):
+        if (folder / SEAL).is_file():
+            return
+        connection = connect(folder, writing=True)
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")  # readers may stay for days
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("BEGIN IMMEDIATE")  # keeps writers out
+            if not _settled(folder):
+                return
+            temporary = folder / f"{SEAL}.tmp"
+            with temporary.open("w") as file:
+                file.write(_sealing(_sha256(folder)))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / SEAL)
+        finally:
+            connection.close()
+
+
+def check(folder: Path) -> None:
+    """Raise ``ReportError`` if a sealed database is not what it was."""
+    words = _words(folder)
+    if words is None or not _settled(folder) or words == _sealing(_sha256(folder)):
+        return
+    if words == _words(folder) and _settled(folder):  # else somebody began to write meanwhile
+        raise ReportError(
+            f"资料库文件“{folder / DATABASE}”已损坏，请删除该文件夹后重新添加报告，或从备份恢复。"
+        )
+
+
+def _settled(folder: Path) -> bool:
+    """Whether all that was written is in the file itself."""
+    log = folder / f"{DATABASE}-wal"
+    return not log.is_file() or log.stat().st_size == 0
+
+
+def _sha256(folder: Path) -> str:
+    with (folder / DATABASE).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sealing(sha256: str) -> str:
+    """Return what a seal says: the hash, and a hash of that, since a seal may be damaged too."""
+    return f"{sha256} {hashlib.sha256(sha256.encode()).hexdigest()}"
+
+
+def _words(folder: Path) -> str | None:
+    """Return what the seal says; None if there is none, or it is damaged itself."""
+    file = folder / SEAL
+    try:
+        words = file.read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return words if words == _sealing(words[:64]) else None

@@ -1,0 +1,395 @@
+"""The checks of RELIABILITY that need more than one process, a fault or a crowd; numbered as there."""
+
+import gc
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import index.database
+from index import Library, ReportError, add, remove, verify
+from index.database import DATABASE, FORMAT, SEAL, writing
+from index.library import publish
+from index.vectors import FILE
+from search import Results, pipeline, search
+from tests.conftest import REPORT, ROOT, FakeEncoder
+
+SEED = int(os.environ.get("YIJU_SEED", "20261124"))
+QUESTIONS = (
+    "行政复议受理了多少件？", "审批事项办理时限压缩到几个工作日？", "报告承认还存在哪些不足？",
+    "2020年打算怎样加强事中事后监管？", "这份报告是谁签发的？", "归集了多少数据",
+)  # fmt: skip
+ADDING = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+import index.library
+from tests.conftest import FakeEncoder
+index.library.load_encoder = lambda *a, **k: FakeEncoder()
+for done in index.library.add_many([Path(p) for p in sys.argv[2:]], Path(sys.argv[1])):
+    print(done.outcome, done.file.name, done.reason, flush=True)
+"""
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    print(f"seed {SEED}")  # noqa: T201 - whoever sees it fail can have the same again
+    return random.Random(SEED)
+
+
+def report(place: str, number: int) -> str:
+    return (
+        f"{place}市人民政府关于2021年度工作的报告\n一、成效\n全年受理案件 {number} 件。\n"
+        f"新建学校 {number + 1} 所。\n二、不足\n人手不够，{place}还有 {number + 2} 个项目没有完成。\n"
+    )
+
+
+def reports(folder: Path, count: int) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"r{number}.md" for number in range(count)]
+    for number, file in enumerate(files):
+        file.write_text(report(f"甲{number}", 100 + number), "utf-8")
+    return files
+
+
+def adding(library: Path, files: Sequence[Path], **more: Any) -> subprocess.Popen[str]:
+    code = ADDING.format(root=str(ROOT))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(library), *map(str, files)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
+    )  # fmt: skip
+
+
+def names(library: Path) -> set[str]:
+    with Library.open(library) as opened:
+        return {entry.document.name for entry in opened.entries()}
+
+
+def answers(library: Path) -> list[list[tuple[str, float]]]:
+    pipeline._opened.clear()
+    return [
+        [(hit.text, round(hit.score, 6)) for hit in search(q, library=library)] for q in QUESTIONS
+    ]
+
+
+def test_8_a_killed_writer_loses_nothing_that_it_told_of(
+    tmp_path: Path, rng: random.Random, fake: FakeEncoder
+) -> None:
+    files = reports(tmp_path / "reports", 24)
+    library = tmp_path / "library"
+    told: set[str] = set()
+    for round in range(20):
+        chosen = rng.sample(files, 12)
+        writer = adding(library, chosen)
+        assert writer.stdout
+        if round % 2:  # sooner or later, and in the middle of one
+            told.add(writer.stdout.readline().split()[1])
+        time.sleep(rng.uniform(0, 0.25))
+        writer.send_signal(signal.SIGKILL)
+        out, _ = writer.communicate()
+        told |= {line.split()[1] for line in out.splitlines() if line.endswith("\n") or line}
+        if (library / DATABASE).is_file() and index.changes.version(library):
+            wrong = [sentence for sentence in verify(library) if FILE not in sentence]
+            assert wrong == [] and told <= names(library), round
+    assert told
+    assert add(files[0], library, encoder=fake) is not None
+    publish(library)
+    assert verify(library) == []
+
+
+class Failing:
+    """A connection that raises at its nth statement."""
+
+    def __init__(self, connection: sqlite3.Connection, left: list[int]) -> None:
+        self._connection, self._left = connection, left
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "executemany"):
+            self._left[0] -= 1
+            if self._left[0] == 0:
+                raise sqlite3.OperationalError("disk I/O error")
+        return getattr(self._connection, name)
+
+
+def test_9_a_fault_at_any_statement_leaves_the_old_library(
+    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answers(library)
+    file = tmp_path / "new.md"
+    file.write_text(report("洛阳", 41), "utf-8")
+    connect = index.database.connect
+    failures = 0
+    for number in itertools.count(1):
+        left = [number]
+
+        def failing(folder: Path, *, writing: bool, left: list[int] = left) -> Any:
+            connection = connect(folder, writing=writing)
+            return Failing(connection, left) if writing else connection
+
+        with monkeypatch.context() as patch:
+            patch.setattr(index.database, "connect", failing)
+            try:
+                add(file, library, encoder=fake)
+            except ReportError as exc:
+                failures += 1
+                assert "资料库" in str(exc)
+                assert answers(library) == expected, number
+                continue
+        break
+    assert failures > 20
+    assert file.name in names(library)
+    publish(library)
+    assert verify(library) == []
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("这里不能挂载 tmpfs，不能测试写满的磁盘")
+    try:
+        yield folder
+    finally:
+        pipeline._opened.clear()
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_10_a_full_disk_is_one_sentence_and_the_old_library_stays(
+    tmp_path: Path, fake: FakeEncoder
+) -> None:
+    many = "".join(f"第{n}项工作完成了{n}件，成效明显，群众满意。\n" for n in range(9000))
+    (tmp_path / "big.md").write_text(f"一、成效\n{many}", "utf-8")
+    with small_disk(tmp_path / "disk", 9) as disk:
+        library = disk / "library"
+        add(REPORT, library, encoder=fake)
+        expected = answers(library)
+        with pytest.raises(ReportError, match="磁盘已满"):
+            add(tmp_path / "big.md", library, encoder=fake)
+        assert answers(library) == expected
+        publish(library)
+        assert verify(library) == []
+        assert {file.name for file in library.iterdir()} <= {
+            DATABASE, FILE, SEAL, f"{DATABASE}-wal", f"{DATABASE}-shm",
+        }  # fmt: skip
+
+
+def test_11_a_library_that_cannot_be_written_is_searched_and_not_changed(
+    tmp_path: Path, fake: FakeEncoder
+) -> None:
+    with small_disk(tmp_path / "disk", 30) as disk:
+        library = disk / "library"
+        add(REPORT, library, encoder=fake)
+        expected = answers(library)
+        pipeline._opened.clear()
+        gc.collect()  # the last reader to close tidies up after the writer
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        before = {file.name: file.read_bytes() for file in library.iterdir()}
+        assert answers(library) == expected
+        with pytest.raises(ReportError, match="不能读写资料库"):
+            add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
+        assert {file.name: file.read_bytes() for file in library.iterdir()} == before
+        assert verify(library) == []
+
+
+def flip(data: bytes, rng: random.Random) -> bytes:
+    place = rng.randrange(len(data) * 8)
+    found = bytearray(data)
+    found[place // 8] ^= 1 << place % 8
+    return bytes(found)
+
+
+@pytest.mark.parametrize("name", [DATABASE, FILE, SEAL])
+def test_12_a_damaged_file_is_refused_by_name_or_made_good_and_never_answers_otherwise(
+    library: Path, tmp_path: Path, rng: random.Random, fake: FakeEncoder, name: str
+) -> None:
+    other = tmp_path / "other"
+    add(reports(tmp_path / "reports", 1)[0], other, encoder=fake)
+    expected = answers(library)
+    assert {file.name for file in library.iterdir()} >= {DATABASE, FILE, SEAL}
+    sound = {file.name: file.read_bytes() for file in library.iterdir()}
+    whole = sound[name]
+    damaged = [flip(whole, rng) for _ in range(200)]
+    damaged += [whole[: rng.randrange(len(whole))] for _ in range(20)]
+    damaged += [b"", (other / name).read_bytes()]
+    refused = 0
+    for data in [*damaged, None]:
+        for file in library.iterdir():
+            file.unlink()
+        for kept, held in sound.items():
+            (library / kept).write_bytes(held)
+        if data is None:
+            (library / name).unlink()
+        else:
+            (library / name).write_bytes(data)
+        try:
+            assert answers(library) == expected
+        except ReportError as exc:
+            refused += 1
+            assert str(library / DATABASE) in str(exc) or data is None
+            assert name == DATABASE or data == damaged[-1]
+    # the seal of another library is whole, but not that of this one
+    assert refused == {DATABASE: len(damaged) + 1, FILE: 0, SEAL: 1}[name]
+
+
+def test_12_a_library_that_is_being_written_is_not_taken_for_a_damaged_one(
+    library: Path, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    with writing(library):
+        assert not (library / SEAL).exists()
+        assert answers(library)
+    pipeline._opened.clear()  # a reader of what was before keeps it from being sealed
+    gc.collect()
+    publish(library)
+    sealed = (library / SEAL).read_text()
+    publish(library)
+    assert (library / SEAL).read_text() == sealed
+    add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
+    assert (library / SEAL).read_text() != sealed
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"format": FORMAT - 1}, "重新添加"),
+        ({"format": FORMAT + 1}, "重新添加"),
+        ({"encoder": "别的模型", "fingerprint": "别的"}, "别的模型"),
+        ({"fingerprint": "fake-128", "dim": 128}, "另一个版本"),
+        ({"fingerprint": "fake-256 另一种前缀"}, "另一个版本"),
+    ],
+)
+def test_13_a_library_of_another_model_or_format_is_refused_saying_what_to_do(
+    library: Path, tmp_path: Path, fake: FakeEncoder, facts: dict[str, Any], told: str
+) -> None:
+    with writing(library) as connection:
+        index.database.set_facts(connection, **facts)
+    (file,) = reports(tmp_path / "reports", 1)
+    for act in (lambda: answers(library), lambda: add(file, library, encoder=fake)):
+        with pytest.raises(ReportError, match=told):
+            act()
+
+
+def test_14_two_writers_at_once_both_end_well_or_are_told(tmp_path: Path) -> None:
+    files = reports(tmp_path / "reports", 12)
+    library = tmp_path / "library"
+    writers = [adding(library, files[:6]), adding(library, files[6:])]
+    out = "".join(writer.communicate()[0] for writer in writers)
+    lines = out.splitlines()
+    added = {line.split()[1] for line in lines if line.startswith("新增")}
+    assert len(lines) == 12 and added == names(library)
+    assert all("正被另一个程序写入" in line for line in lines if not line.startswith("新增"))
+    assert verify(library) == []
+
+
+def test_15_each_answer_is_wholly_from_one_generation(
+    library: Path, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    pair = tmp_path / "pair.md"
+    pair.write_text("一、成效\n甲字第一号复议案件办结。\n甲字第二号复议案件办结。\n", "utf-8")
+    stop, wrong = threading.Event(), list[object]()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                hits = search("甲字复议案件办结", library=library, top_k=10)
+                own = [hit for hit in hits if hit.document.name == "pair.md"]
+                if len(own) not in (0, 2):
+                    wrong.append([hit.text for hit in own])
+            except Exception as exc:  # whatever it is, it should not be
+                wrong.append(exc)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        add(pair, library, encoder=fake)
+        time.sleep(0.1)
+        with Library.open(library) as opened:
+            ids = [e.id for e in opened.entries() if e.document.name == "pair.md"]
+        remove(library, ids[0])
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    publish(library)
+    assert verify(library) == []
+
+
+def test_16_eight_threads_get_the_answers_of_one(library: Path, rng: random.Random) -> None:
+    asked = [rng.choice(QUESTIONS) + "？" * rng.randrange(3) for _ in range(100)]
+    expected = [[h.score for h in search(q, library=library)] for q in asked]
+    found: dict[int, list[list[float]]] = {}
+
+    def ask(number: int) -> None:
+        found[number] = [[h.score for h in search(q, library=library)] for q in asked]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found[number] == expected for number in range(8))
+
+
+def resident() -> float:
+    """Return this process's memory in MB and its open files."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="没有 /proc，量不出内存")
+def test_17_ten_thousand_questions_leave_memory_and_files_as_they_are(library: Path) -> None:
+    def ask(count: int) -> Results:
+        for number in range(count):
+            found = search(f"{QUESTIONS[number % 6]}{number}", library=library)
+        return found
+
+    ask(2000)
+    memory, files = resident(), len(os.listdir("/proc/self/fd"))
+    ask(8000)
+    assert resident() - memory < 10
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_23_nothing_is_asked_of_the_network(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event == 'socket.getaddrinfo' and args[0] not in ('127.0.0.1', 'localhost', '::1', None):\n"
+        "        print('DNS', args[:2], flush=True)\n"
+        "    if event == 'socket.connect' and isinstance(args[1], tuple) and args[1][0] not in ('127.0.0.1', '::1'):\n"
+        "        print('CONNECT', args[1], flush=True)\n"
+        "sys.addaudithook(hook)\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "import threading, ui, urllib.request\n"
+        "from pathlib import Path\n"
+        "from search import search\n"
+        f"library = Path({str(tmp_path / 'library')!r})\n"
+        "from index import add, load_encoder\n"
+        f"add(Path({str(REPORT)!r}), library, encoder=load_encoder())\n"
+        "assert search('行政复议受理了多少件', library=library)\n"
+        "from search.web.desk import Desk\n"
+        "app = ui.server(Desk(library), hosts=['127.0.0.1'], login=None, mcp=False)\n"
+        "listening = ui._listen('127.0.0.1', 0 or 17861)\n"
+        "import uvicorn\n"
+        "server = uvicorn.Server(uvicorn.Config(app, log_level='error'))\n"
+        "threading.Thread(target=server.run, args=([listening],), daemon=True).start()\n"
+        "page = urllib.request.urlopen('http://127.0.0.1:17861/').read().decode()\n"
+        "import re\n"
+        "print(sorted(set(re.findall(r'(?:src|href)=\"(https?://[^\"]+)', page))))\n"
+        "server.should_exit = True\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stdout + run.stderr[-2000:]
