@@ -155,7 +155,7 @@ def visit(browser: Browser, address: str, size: tuple[int, int], name: str) -> I
     page.requested = []  # type: ignore[attr-defined]
     page.on("request", lambda asked: page.requested.append(asked.url))  # type: ignore[attr-defined]
     page.goto(address)
-    page.wait_for_selector(BOX)
+    page.wait_for_selector("html[data-ready]")
     yield page
     shots = ROOT / ".ci" / "out"
     shots.mkdir(parents=True, exist_ok=True)

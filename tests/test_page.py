@@ -240,11 +240,11 @@ def test_each_card_says_which_report_it_is_from_and_the_report_comes_when_it_is_
     ask(page, "办理案件多少件")
     names = page.locator(".yj-card .yj-from").all_inner_texts()
     assert len(names) == page.locator(".yj-card").count()
-    first = page.locator(".yj-report").get_attribute("data-document")
+    first = page.locator(".yj-book").get_attribute("data-document")
     others = page.locator(f'.yj-card:not([data-document="{first}"])')
     others.first.click()
     wanted = str(others.first.get_attribute("data-document"))
-    page.wait_for_selector(f'.yj-report[data-document="{wanted}"] p.chosen')
+    page.wait_for_selector(f'.yj-book[data-document="{wanted}"] p.chosen')
 
 
 def test_the_filters_leave_only_what_was_chosen(page: Page) -> None:

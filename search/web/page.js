@@ -211,7 +211,11 @@ const yiju = {
     yiju.one("#yj-remove").click();
   },
 
-  ready() { yiju.showRecent(); yiju.showEvidence(); yiju.styles(); },
+  // What is pressed before this is not heard.
+  ready() {
+    yiju.showRecent(); yiju.showEvidence(); yiju.styles();
+    document.documentElement.dataset.ready = "";
+  },
 };
 
 document.addEventListener("click", (event) => {
