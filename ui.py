@@ -21,6 +21,7 @@ import uvicorn
 from gradio.events import api as endpoint
 
 from index.changes import remove
+from index.database import DATABASE
 from index.documents import MAX_BYTES
 from index.errors import ReportError, reason
 from index.library import add_many, default_folder, ensure_default, publish
@@ -36,7 +37,7 @@ from search.records import Record
 from search.scope import KINDS
 from search.web import SCRIPT, STYLE
 from search.web.desk import TOP_K, Chosen, Desk
-from search.web.gate import Gate, Login
+from search.web.gate import Gate, Login, host_name
 from search.web.markup import note
 from search.web.report import report
 from search.web.routes import routes
@@ -73,6 +74,15 @@ _EVIDENCE = (
 )
 
 
+class Page(gr.Blocks):
+    """Blocks that do not write what was sent into the log when there is too little of it."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Raise the error of an endpoint where Gradio prints the inputs with a traceback."""
+        if len(inputs) < len(block_fn.inputs):
+            raise gr.Error("参数不够，请看 /gradio_api/info。", print_exception=False)
+
+
 def page(desk: Desk, folder: Path | None = None) -> gr.Blocks:
     """Build the page; with the ``folder`` of its library reports can be added and removed on it.
 
@@ -80,7 +90,7 @@ def page(desk: Desk, folder: Path | None = None) -> gr.Blocks:
     """
     first = desk.opened()
     blocks: gr.Blocks
-    with gr.Blocks(title="依据：问官方报告") as blocks:
+    with Page(title="依据：问官方报告") as blocks:
         gr.HTML(_HEAD)
         with gr.Tabs(elem_id="yj-tabs"):
             with gr.Tab("提问"):
@@ -366,13 +376,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
             ensure_default(default_folder(), model=given.model)
-        folder = (given.library or default_folder()) if given.allow_upload else None
+        library = given.library or default_folder()
+        if (library / DATABASE).is_file():
+            publish(library)  # while nobody reads: what a crash left unsealed is sealed here
+        folder = library if given.allow_upload else None
         desk = Desk(given.library, log_questions=given.log_questions)
         app = server(desk, folder, hosts=hosts, login=login, mcp=given.mcp)
     except ReportError as exc:
         print(exc, file=sys.stderr)
         return 1
-    print(f"请在浏览器打开 http://{hosts[0]}:{given.port} ，按 Ctrl-C 结束。", flush=True)
+    shown = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
+    print(f"请在浏览器打开 http://{shown}:{given.port} ，按 Ctrl-C 结束。", flush=True)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listening])
@@ -406,11 +420,14 @@ def _who(given: argparse.Namespace) -> tuple[list[str], Login | None]:
     Raises ``ReportError`` if it would be open to other machines without that being said.
     """
     login = _login(given.auth) if given.auth else None
-    if given.host in LOOPBACK:
-        return [*LOOPBACK, *given.allow_host], login
+    for name in given.allow_host:
+        if ":" in name or host_name(name) != name.lower():
+            raise ReportError(f"--allow-host 应当只是域名或地址，不带端口，收到的是“{name}”。")
+    if given.host in LOOPBACK and not given.allow_host:
+        return [given.host, *(name for name in LOOPBACK if name != given.host)], login
     if login is None and not given.no_auth:
         raise ReportError(
-            f"网页要在 {given.host} 上对别的机器开放，请用 --auth 用户名:密码文件 设密码，"
+            "网页要对别的机器开放，请用 --auth 用户名:密码文件 设密码，"
             "或用 --no-auth 说明不要密码。"
         )
     if not given.allow_host:

@@ -70,11 +70,24 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        (folder / SEAL).unlink(missing_ok=True)
+        _unseal(folder)
         yield connection
         connection.execute("COMMIT")
     finally:
         connection.close()
+
+
+def _unseal(folder: Path) -> None:
+    """Take the seal away for good: after a power cut it must not be beside what is written now."""
+    if not (folder / SEAL).is_file():
+        return
+    (folder / SEAL).unlink()
+    if os.name == "posix":
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 @contextmanager
@@ -90,6 +103,8 @@ def told(folder: Path) -> Iterator[None]:
             f"不能读写资料库“{folder}”：{'磁盘已满' if full else '数据库打不开或不能写'}，"
             "请检查磁盘空间和权限，或换一个文件夹。"
         ) from exc
+    except UnicodeEncodeError as exc:
+        raise ReportError("收到的不是正常的文字，请换一种写法。") from exc
     except (sqlite3.DatabaseError, LookupError, ValueError, TypeError) as exc:
         raise ReportError(
             f"资料库文件“{folder / DATABASE}”已损坏，请删除该文件夹后重新添加报告。"

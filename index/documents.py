@@ -14,8 +14,6 @@ from index.terms import numeral, plain, tidy
 from index.types import Document, Field, Role, Span
 
 MAX_BYTES = 64 * 2**20
-MAX_CHARACTERS = 2_000_000  # of text; the longest real report here has 60,000
-MAX_LINES = 200_000
 _SHORT = 20  # characters; a longer line that ends like a sentence is one
 _HEAD_LINE = 80  # characters; no line of the head is longer
 
@@ -103,11 +101,6 @@ def parse(data: bytes, *, name: str) -> Document:
     """Make a ``Document`` of a file's bytes. Raises ``ReportError`` as ``read`` does."""
     source = read_apart(data, name)
     text = source.text
-    if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
-        raise ReportError(
-            f"不能添加“{name}”：文字超过 {MAX_CHARACTERS // 10_000} 万字或"
-            f" {MAX_LINES // 10_000} 万行，请拆分后再添加。"
-        )
     every = lines(text)
     if not every:
         raise ReportError(f"不能添加“{name}”：文件里没有文字，请换一个文件。")

@@ -1,4 +1,4 @@
-"""The SHA-256 of a library's database, kept beside it while nothing writes.
+"""The SHA-256 of a library's database, kept beside it while nothing writes, with its version.
 
 SQLite does not notice a bit that flips in a row or in its full-text index; the hits would be others.
 Whoever writes takes the seal away first (``database.writing``) and who has finished sets it anew. A
@@ -9,7 +9,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from index.database import DATABASE, SEAL, connect, told
+from index.database import DATABASE, SEAL, connect, facts, told, version_of
 from index.errors import ReportError
 
 
@@ -30,7 +30,7 @@ def seal(folder: Path) -> None:
                 return
             temporary = folder / f"{SEAL}.tmp"
             with temporary.open("w") as file:
-                file.write(_sealing(_sha256(folder)))
+                file.write(_sealing(version_of(facts(connection)), _sha256(folder)))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(folder / SEAL)
@@ -38,10 +38,12 @@ def seal(folder: Path) -> None:
             connection.close()
 
 
-def check(folder: Path) -> None:
-    """Raise ``ReportError`` if a sealed database is not what it was."""
+def check(folder: Path, version: str) -> None:
+    """Raise ``ReportError`` if a database sealed at this version is not what it was."""
     words = _words(folder)
-    if words is None or not _settled(folder) or words == _sealing(_sha256(folder)):
+    if not words.startswith(f"{version} ") or not _settled(folder):
+        return
+    if words == _sealing(version, _sha256(folder)):
         return
     if words == _words(folder) and _settled(folder):  # else somebody began to write meanwhile
         raise ReportError(
@@ -60,16 +62,17 @@ def _sha256(folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sealing(sha256: str) -> str:
-    """Return what a seal says: the hash, and a hash of that, since a seal may be damaged too."""
-    return f"{sha256} {hashlib.sha256(sha256.encode()).hexdigest()}"
+def _sealing(version: str, sha256: str) -> str:
+    """Return what a seal says: version, hash, and a hash of both, since it may be damaged too."""
+    told = f"{version} {sha256}"
+    return f"{told} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
-def _words(folder: Path) -> str | None:
-    """Return what the seal says; None if there is none, or it is damaged itself."""
-    file = folder / SEAL
+def _words(folder: Path) -> str:
+    """Return what the seal says; empty if there is none, or it is damaged itself."""
     try:
-        words = file.read_text("ascii")
+        words = (folder / SEAL).read_text("ascii")
     except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    return words if words == _sealing(words[:64]) else None
+        return ""
+    parts = words.split(" ")
+    return words if len(parts) == 3 and words == _sealing(*parts[:2]) else ""

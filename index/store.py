@@ -71,7 +71,7 @@ class Library:
             try:
                 connection.execute("BEGIN")  # one snapshot for all that is read from here on
                 check_format(folder, connection)
-                seal.check(folder)
+                seal.check(folder, version_of(facts(connection)))
                 return cls(folder, connection)
             except BaseException:
                 connection.close()

@@ -118,7 +118,10 @@ def _item(sent: dict[str, Any], opened: Opened) -> Item:
     passage = next((p for p in passages.values() if p.number == number), None)
     if passage is None:
         raise ReportError("证据里有一段已不在资料库里，请把它移出证据后再导出。")
-    note, question = str(sent.get("note") or "")[:MAX_NOTE], str(sent.get("q") or "")[:512]
+    note, question = (
+        str(sent.get(key) or "")[:most].encode("utf-8", "replace").decode()
+        for key, most in (("note", MAX_NOTE), ("q", 512))
+    )
     try:
         asked = datetime.fromisoformat(str(sent.get("t")))
     except ValueError:

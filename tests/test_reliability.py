@@ -94,11 +94,14 @@ def test_8_a_killed_writer_loses_nothing_that_it_told_of(
         writer = adding(library, chosen)
         assert writer.stdout
         if round % 2:  # sooner or later, and in the middle of one
-            told.add(writer.stdout.readline().split()[1])
+            line = writer.stdout.readline()
+            assert line.startswith(("新增", "未变"))
+            told.add(line.split()[1])
         time.sleep(rng.uniform(0, 0.25))
         writer.send_signal(signal.SIGKILL)
         out, _ = writer.communicate()
-        told |= {line.split()[1] for line in out.splitlines() if line.endswith("\n") or line}
+        whole = out.split("\n")[:-1]  # what follows was cut short
+        told |= {line.split()[1] for line in whole if line.startswith(("新增", "未变"))}
         if (library / DATABASE).is_file() and index.changes.version(library):
             wrong = [sentence for sentence in verify(library) if FILE not in sentence]
             assert wrong == [] and told <= names(library), round
@@ -329,11 +332,11 @@ def test_15_each_answer_is_wholly_from_one_generation(
 
 def test_16_eight_threads_get_the_answers_of_one(library: Path, rng: random.Random) -> None:
     asked = [rng.choice(QUESTIONS) + "？" * rng.randrange(3) for _ in range(100)]
-    expected = [[h.score for h in search(q, library=library)] for q in asked]
-    found: dict[int, list[list[float]]] = {}
+    expected = [[(h.text, h.score) for h in search(q, library=library)] for q in asked]
+    found: dict[int, list[list[tuple[str, float]]]] = {}
 
     def ask(number: int) -> None:
-        found[number] = [[h.score for h in search(q, library=library)] for q in asked]
+        found[number] = [[(h.text, h.score) for h in search(q, library=library)] for q in asked]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -382,11 +385,12 @@ def test_23_nothing_is_asked_of_the_network(tmp_path: Path) -> None:
         "assert search('行政复议受理了多少件', library=library)\n"
         "from search.web.desk import Desk\n"
         "app = ui.server(Desk(library), hosts=['127.0.0.1'], login=None, mcp=False)\n"
-        "listening = ui._listen('127.0.0.1', 0 or 17861)\n"
+        "listening = __import__('socket').create_server(('127.0.0.1', 0))\n"
+        "port = listening.getsockname()[1]\n"
         "import uvicorn\n"
         "server = uvicorn.Server(uvicorn.Config(app, log_level='error'))\n"
         "threading.Thread(target=server.run, args=([listening],), daemon=True).start()\n"
-        "page = urllib.request.urlopen('http://127.0.0.1:17861/').read().decode()\n"
+        "page = urllib.request.urlopen(f'http://127.0.0.1:{port}/').read().decode()\n"
         "import re\n"
         "print(sorted(set(re.findall(r'(?:src|href)=\"(https?://[^\"]+)', page))))\n"
         "server.should_exit = True\n"

@@ -144,11 +144,11 @@ def test_a_failure_in_the_middle_of_writing_undoes_it(
 def test_a_failure_to_publish_loses_nothing(
     library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> None:
+    def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("index.vectors.os.fsync", fail)
+        patch.setattr("index.vectors._build", fail)
         assert add(write(OTHER), library, encoder=fake)
     assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
     publish(library)

@@ -31,6 +31,9 @@ _SAVE_AS = {
 KNOWN_SUFFIXES = tuple(_SAVE_AS)
 """Of documents that are not read, with what to do about it."""
 
+MAX_CHARACTERS = 2_000_000  # of text; the longest real report here has 60,000
+MAX_LINES = 200_000
+
 _MAX_UNZIPPED = 64 * 2**20
 _MAX_MEMBERS = 2000
 _HTML = re.compile(
@@ -62,7 +65,13 @@ def read_source(data: bytes, name: str) -> Source:
         raise ReportError(
             f"不能读取“{name}”：扩展名是 {suffix or '空的'}，内容却是{_KINDS[found]}，请改正扩展名或换一个文件。"
         )
-    return _read(reader, data, name)
+    source = _read(reader, data, name)
+    if len(source.text) > MAX_CHARACTERS or source.text.count("\n") > MAX_LINES:
+        raise ReportError(
+            f"不能添加“{name}”：文字超过 {MAX_CHARACTERS // 10_000} 万字或"
+            f" {MAX_LINES // 10_000} 万行，请拆分后再添加。"
+        )
+    return source
 
 
 def is_text(data: bytes, name: str) -> bool:

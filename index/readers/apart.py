@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from index.errors import ReportError
@@ -37,11 +38,13 @@ def read_apart(data: bytes, name: str) -> Source:
     command = [sys.executable, "-P", "-m", "index.readers", str(MEMORY), str(SECONDS)]
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     given = json.dumps(name).encode() + b"\n" + data
+    started = time.monotonic()
     try:
         done = subprocess.run(
             command,
             input=given,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
             timeout=SECONDS,
         )
@@ -53,11 +56,11 @@ def read_apart(data: bytes, name: str) -> Source:
         raise ReportError(
             f"不能读取“{name}”：读它要用的内存超过 {MEMORY >> 20} MB，请拆分或另存后再添加。"
         )
-    if -done.returncode in _STOPPED:
+    if -done.returncode in _STOPPED and time.monotonic() - started >= SECONDS / 2:
         raise _too_long(name)
     if done.returncode:
         raise ReportError(
-            f"不能读取“{name}”：读到一半意外中断，文件可能已损坏，请重新下载或另存后再添加。"
+            f"不能读取“{name}”：读到一半意外中断，文件可能已损坏，或者内存不够，请另存或拆分后再添加。"
         )
     told = json.loads(done.stdout)
     if "refused" in told:

@@ -96,8 +96,10 @@ class Desk:
 
         Raises ``ReportError`` if too many wait already.
         """
+        length = len(text) if isinstance(text, str) else 0
         with self._lock:
             if self._inside >= RUNNING + WAITING:
+                log(kind, length=length, outcome="busy", ms=0.0)
                 raise ReportError("现在提问的人太多，正忙，请过几秒再试。")
             self._inside += 1
         started = time.perf_counter()
@@ -113,7 +115,6 @@ class Desk:
             with self._lock:
                 self._inside -= 1
             told: dict[str, object] = {"question": text} if self._log_questions else {}
-            length = len(text) if isinstance(text, str) else 0
             took = round((time.perf_counter() - started) * 1000, 1)
             log(kind, length=length, outcome=outcome, ms=took, **told)
 

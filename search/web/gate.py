@@ -4,13 +4,14 @@ import base64
 import binascii
 import hmac
 import json
+import re
 import sys
 import time
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,18 +24,12 @@ MAX_BODY = 4 * 2**20
 
 MAX_UPLOAD = 256 * 2**20
 
-_UNUSED = (
-    "/proxy",
-    "/component_server",
-    "/monitoring",
-    "/deep_link",
-    "/vibe",
-    "/runs",
-    "/file=http",
-    "/login",
-    "/dev",
+_UNUSED = re.compile(
+    r"(?:/gradio_api)?/(?:proxy|component_server|monitoring|deep_link|vibe|runs|file|login|dev|stream"
+    r"|custom_component|openapi\.json|docs|redoc)(?![\w-])"
 )
 _UPLOAD = "/gradio_api/upload"
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", re.I)
 _OPEN = ("/healthz", "/readyz")
 _QUIET = ("/assets/", "/static/", "/theme.css")  # parts of every page, not worth a line in the log
 _HEADERS = {
@@ -118,30 +113,38 @@ class Gate:
             await send(message)
 
         try:
-            refusal = self._refusal(scope)
-            if refusal:
-                await _answer(answered, *refusal)
-            else:
-                await self._app(scope, counted, answered)
+            await self._pass(scope, counted, answered)
         except TooLarge:
             if not status:
                 await _answer(answered, 413, "内容太大。")
+        except Exception as exc:  # of Gradio: its traceback may hold what was sent
+            *_, last = traceback.extract_tb(exc.__traceback__)
+            log("error", id=name, error=type(exc).__name__, at=f"{last.filename}:{last.lineno}")
+            if not status:
+                await _answer(answered, 500, "服务器出错了，请稍后再试。")
         finally:
             if not scope["path"].startswith(_QUIET):
                 took = round((time.perf_counter() - started) * 1000, 1)
                 method, path = scope["method"], scope["path"]
                 log("request", id=name, method=method, path=path, status=status, ms=took)
 
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope)
+        if refusal:
+            await _answer(send, *refusal)
+        else:
+            await self._app(scope, receive, send)
+
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return the status and the sentence for what may not come in."""
         headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
         host = headers.get(b"host", "")
-        if _name(f"//{host}") not in self._hosts:
+        if host_name(host) not in self._hosts:
             return 421, "这个网页不以这个名字开放。"
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return 403, "不接受来自别的网站的请求。"
-        path = scope["path"]
+        path = re.sub("/+", "/", scope["path"])
         if (
             self._login
             and path not in _OPEN
@@ -150,7 +153,7 @@ class Gate:
             return 401, "请输入用户名和密码。"
         if path.startswith(_UPLOAD) and not self._upload:
             return 404, "没有这个地址。"
-        if any(part in path for part in _UNUSED):
+        if _UNUSED.match(path):
             return 404, "没有这个地址。"
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self._limit(path):
@@ -168,12 +171,10 @@ def log(event: str, **told: object) -> None:
     sys.stderr.flush()
 
 
-def _name(url: str) -> str:
-    """Return the host of an address without its port; empty if it is none."""
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+def host_name(words: str) -> str:
+    """Return a Host header without its port and brackets; empty if it is none."""
+    found = _HOST.fullmatch(words)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _kept(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
