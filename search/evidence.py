@@ -119,7 +119,7 @@ def _item(sent: dict[str, Any], opened: Opened) -> Item:
     if passage is None:
         raise ReportError("证据里有一段已不在资料库里，请把它移出证据后再导出。")
     note, question = (
-        str(sent.get(key) or "")[:most].encode("utf-8", "replace").decode()
+        str(sent.get(key) or "")[:most].encode("utf-8", "ignore").decode()
         for key, most in (("note", MAX_NOTE), ("q", 512))
     )
     try:

@@ -81,10 +81,23 @@ def test_markup_in_a_note_stays_text(library: Path) -> None:
 def test_controls_in_a_note_do_not_break_word(library: Path) -> None:
     data = write(pack(library, "a\x00\x08\ud800b"), "docx")
     assert "批注：ab" in [p.text for p in docx.Document(io.BytesIO(data)).paragraphs]
+    for format in ("md", "csv", "json"):
+        assert write(pack(library, "a\ud800b"), format)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "sent", [None, {}, [], ["x"], [{}], [{"d": "no", "p": 1}], [{"d": 5, "p": 1}], [{}] * 501]
+    "sent",
+    [
+        None,
+        {},
+        [],
+        ["x"],
+        [{}],
+        [{"d": "no", "p": 1}],
+        [{"d": 5, "p": 1}],
+        [{}] * 501,
+        [{"d": "\ud800", "p": 1}],
+    ],
 )
 def test_what_is_no_list_of_passages_is_refused(library: Path, sent: object) -> None:
     with pytest.raises(ReportError):
