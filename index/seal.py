@@ -39,15 +39,21 @@ def seal(folder: Path) -> None:
 
 
 def check(folder: Path, version: str) -> None:
-    """Raise ``ReportError`` if a database sealed at this version is not what it was."""
+    """Raise ``ReportError`` if a database is not what was sealed, or another library's.
+
+    A seal of another generation is of a state before or after: a backup, a crash. It tells nothing.
+    """
     words = _words(folder)
-    if not words.startswith(f"{version} ") or not _settled(folder):
+    sealed = words.split(" ")[0]
+    if not words or not _settled(folder):
         return
-    if words == _sealing(version, _sha256(folder)):
-        return
-    if words == _words(folder) and _settled(folder):  # else somebody began to write meanwhile
+    if sealed == version:
+        sound = words == _sealing(version, _sha256(folder))
+    else:
+        sound = sealed.split(":")[0] == version.split(":")[0]
+    if not sound and words == _words(folder) and _settled(folder):  # nobody writes meanwhile
         raise ReportError(
-            f"资料库文件“{folder / DATABASE}”已损坏，请删除该文件夹后重新添加报告，或从备份恢复。"
+            f"资料库文件“{folder / DATABASE}”已损坏或换成了别的，请从备份恢复，或删除该文件夹后重新添加报告。"
         )
 
 
