@@ -80,7 +80,6 @@ def load_engine(weights: E5, adapter: Path) -> Engine:
     To make its graph takes most of a second, so it is kept in the user's cache folder, where that
     can be written.
     """
-    tensors = read_adapter(adapter)
     known = f"{_FORM} {weights.signature} {hashlib.sha256(adapter.read_bytes()).hexdigest()}"
     name = hashlib.sha256(known.encode()).hexdigest()[:32]
     file = user_cache_path("yiju", appauthor=False) / f"{name}.onnx"
@@ -88,7 +87,7 @@ def load_engine(weights: E5, adapter: Path) -> Engine:
     if made is None:
         from index.graph import graph
 
-        made = graph(weights, tensors)
+        made = graph(weights, read_adapter(adapter))
         with contextlib.suppress(OSError):
             _keep(file, made)
     return Engine(weights, made)

@@ -151,9 +151,7 @@ class Gate:
             and not self._login.opens(headers.get(b"authorization", ""))
         ):
             return 401, "请输入用户名和密码。"
-        if path.startswith(_UPLOAD) and not self._upload:
-            return 404, "没有这个地址。"
-        if _UNUSED.match(path):
+        if _UNUSED.match(path) or (path.startswith(_UPLOAD) and not self._upload):
             return 404, "没有这个地址。"
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self._limit(path):
