@@ -21,6 +21,7 @@ import uvicorn
 from gradio.events import api as endpoint
 
 from index.changes import remove
+from index.columns import KINDS
 from index.database import DATABASE
 from index.documents import MAX_BYTES
 from index.errors import ReportError, reason
@@ -34,7 +35,6 @@ from search.pipeline import Opened
 from search.query import MAX_CHARACTERS
 from search.reading import reading
 from search.records import Record
-from search.scope import KINDS
 from search.web import SCRIPT, STYLE
 from search.web.desk import TOP_K, Chosen, Desk
 from search.web.gate import Gate, Login, host_name

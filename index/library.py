@@ -12,7 +12,7 @@ import numpy as np
 from platformdirs import user_data_path
 from tqdm import tqdm
 
-from index import changes, vectors
+from index import changes, derived
 from index.changes import Outcome
 from index.database import DATABASE
 from index.documents import load, parse, read
@@ -218,12 +218,12 @@ def insert(
 
 
 def publish(folder: Path) -> None:
-    """Write the FAISS file, if it is not that of the newest generation, and seal the database.
+    """Write the derived files, where they are not of the newest generation, and seal the database.
 
-    What is committed stays so if that fails: readers build the index from the rows.
+    What is committed stays so if that fails: readers make them from the rows.
     """
     with contextlib.suppress(ReportError):
-        vectors.publish(folder)
+        derived.publish(folder)
         seal(folder)
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from index import seal, vectors
+from index import derived, seal
+from index.columns import Mask, Positions, Scope
 from index.database import DATABASE, check_format, connect, facts, told, version_of
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.types import Document, Field, Kind, Passage, Section, Segment, Span
+from index.vectors import FLAT, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,21 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """A part of a library: SQL that selects the ids of its passages, and the values in it."""
+class Candidate:
+    """A passage that may answer, and its document: both by id.
 
-    sql: str
-    values: tuple[Any, ...]
+    ``cosine`` is that of its segment nearest to the question, higher is nearer; ``bm25`` its score
+    for the terms of the question.
+    """
+
+    passage_id: int
+    document_id: int
+    cosine: float
+    bm25: float
+
+
+_MORE = 20
+"""Of vectors in 8 bits, the 10 nearest are among the nearest 20, of 50,000 and 300 questions."""
 
 
 class Library:
@@ -57,7 +70,8 @@ class Library:
         self._facts = facts(connection)
         self.version = version_of(self._facts)
         self.encoder_name = str(self._facts["encoder"])
-        self._index = vectors.load(folder, connection, self._facts)
+        self._index = derived.load_index(folder, connection, self._facts)
+        self._columns = derived.load_columns(folder, connection, self._facts)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -89,7 +103,7 @@ class Library:
 
     def __len__(self) -> int:
         """Return the number of passages."""
-        return int(self._rows("SELECT count(*) FROM passages")[0][0])
+        return len(self._columns.passages)
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise ``ReportError`` unless the library was made with this encoder."""
@@ -100,7 +114,7 @@ class Library:
     def probes(self) -> Vectors:
         """The vectors of the probe questions, float32 [n, dim], as stored by the encoder."""
         with told(self.folder):
-            return vectors.unpack([self._facts["probes"]], int(self._facts["dim"]))
+            return unpack([self._facts["probes"]], int(self._facts["dim"]))
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the documents in the order they were added."""
@@ -120,17 +134,32 @@ class Library:
         with told(self.folder):
             return tuple(_section(*row) for row in rows)
 
-    def scope(
-        self, documents: Sequence[int] | None = None, kinds: Sequence[Kind] | None = None
-    ) -> Scope:
-        """Return what part of the library to search: these documents, by id, and kinds."""
-        wheres, values = [], list[Any]()
-        for column, chosen in (("document_id", documents), ("kind", kinds)):
-            if chosen is not None:
-                wheres.append(f"{column} IN ({','.join('?' * len(chosen))})")
-                values += chosen
-        sql = f"SELECT id FROM passages WHERE {' AND '.join(wheres) or '1'}"
-        return Scope(sql, tuple(values))
+    def candidates(
+        self, vector: Vectors, terms: Sequence[str], limit: int, scope: Scope | None = None
+    ) -> list[Candidate]:
+        """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
+
+        At most ``limit`` of each, both with both scores, in the order of the library.
+        """
+        mask = self._columns.within(scope)
+        bm25 = self._columns.bm25(terms)
+        near = self._near(vector[None], limit, mask)[0]
+        by_terms = _best(bm25, limit, _matching(bm25, mask))
+        near = np.concatenate([near, self._best_segments(vector, by_terms, near)])
+        owners = self._columns.owners[near]
+        places, inverse = np.unique(owners, return_inverse=True)
+        best = np.full(len(places), -1.0)
+        np.maximum.at(best, inverse, self._cosines(vector, near))
+        return [
+            Candidate(int(id), int(document), cosine, score)
+            for id, document, cosine, score in zip(
+                self._columns.passages[places],
+                self._columns.documents[places],
+                best.tolist(),
+                bm25[places].tolist(),
+                strict=True,
+            )
+        ]
 
     def nearest(
         self, questions: Vectors, limit: int, scope: Scope | None = None
@@ -139,48 +168,65 @@ class Library:
 
         Each as (segment id, cosine); at most ``limit``, ties by id.
         """
-        among = None
-        if scope:
-            sql = f"SELECT id FROM segments WHERE passage_id IN ({scope.sql})"
-            among = np.array([row[0] for row in self._rows(sql, scope.values)], np.int64)
-        return vectors.nearest(self._index, questions, limit, among)
-
-    def passages_of(self, segment_ids: Sequence[int]) -> list[int]:
-        """Return the id of the passage of each segment."""
-        found = dict(self._in("SELECT id, passage_id FROM segments WHERE id IN", segment_ids))
-        return [found[id] for id in segment_ids]
-
-    def lexical(self, terms: Sequence[str], *, among: Sequence[int]) -> dict[int, float]:
-        """Return BM25 (k1 = 1.2, b = 0.75, as FTS5 has it) of these passages for these terms."""
-        if not terms:
-            return {}
-        return {
-            id: -score
-            for id, score in self._in(
-                "SELECT rowid, bm25(lexicon) FROM lexicon WHERE lexicon MATCH ? AND rowid IN",
-                among,
-                _any_of(terms),
-            )
-        }
+        found = []
+        mask = self._columns.within(scope)
+        for vector, near in zip(questions, self._near(questions, limit, mask), strict=True):
+            cosines = self._cosines(vector, near)
+            order = np.lexsort((near, -cosines))[:limit]
+            ids = self._columns.segments[near[order]].tolist()
+            found.append(list(zip(ids, cosines[order].tolist(), strict=True)))
+        return found
 
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
-        sql = f"SELECT 1 FROM lexicon WHERE lexicon MATCH ?{_within(scope)} LIMIT 1"
-        values = (" AND ".join(map(_quoted, terms)), *(scope.values if scope else ()))
-        return bool(terms) and bool(self._rows(sql, values))
+        found = self._columns.holding(terms)
+        mask = self._columns.within(scope)
+        return bool(len(found) if mask is None else mask[found].any())
 
     def lexical_best(
         self, terms: Sequence[str], limit: int, scope: Scope | None = None
     ) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
-        sql = f"SELECT rowid FROM lexicon WHERE lexicon MATCH ?{_within(scope)} ORDER BY rank, rowid LIMIT ?"
-        values = (_any_of(terms), *(scope.values if scope else ()), limit)
-        return [row[0] for row in self._rows(sql, values)] if terms else []
+        bm25 = self._columns.bm25(terms)
+        best = _best(bm25, limit, _matching(bm25, self._columns.within(scope)))
+        return [int(id) for id in self._columns.passages[best]]
 
-    def documents_of(self, passage_ids: Sequence[int]) -> dict[int, int]:
-        """Return the id of the document of each passage."""
-        rows = self._in("SELECT id, document_id FROM passages WHERE id IN", passage_ids)
-        return dict(rows)
+    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return in how many passages each of the terms stands."""
+        return self._columns.frequencies(terms)
+
+    def _near(self, questions: Vectors, limit: int, mask: Mask | None) -> list[Positions]:
+        """Return the places of the segments nearest to each row of float32 [n, dim].
+
+        Of an index that is not exact a few more, so that the nearest are among them.
+        """
+        many = limit if self._index.exact else limit + _MORE
+        among = None if mask is None else mask[self._columns.owners]
+        if among is not None and not self._index.exact and among.sum() <= FLAT:
+            few = np.flatnonzero(among)
+            every = np.arange(len(few))
+            return [few[_best(self._index.cosines(v, few), many, every)] for v in questions]
+        places, _ = self._index.nearest(questions, many, among)
+        return [row[row >= 0] for row in places]
+
+    def _best_segments(self, vector: Vectors, passages: Positions, but: Positions) -> Positions:
+        """Return the place of the nearest segment of each passage that has none in ``but``."""
+        new = np.setdiff1d(passages, self._columns.owners[but])
+        places = self._columns.segments_of(new)
+        cosines = self._index.cosines(vector, places)
+        order = np.lexsort((-cosines, self._columns.owners[places]))
+        owners = self._columns.owners[places[order]]
+        return places[order][np.flatnonzero(np.diff(owners, prepend=-1))]
+
+    def _cosines(self, vector: Vectors, places: Positions) -> Vectors:
+        """Return the cosines of segments to float32 [dim], by the vectors of the rows."""
+        if self._index.exact:
+            return self._index.cosines(vector, places)
+        ids = self._columns.segments[places].tolist()
+        stored = dict(self._in("SELECT id, vector FROM segments WHERE id IN", ids))
+        with told(self.folder):
+            found: Vectors = unpack((stored[id] for id in ids), len(vector)) @ vector
+        return found
 
     def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
         """Return what is the same for passages that say the same."""
@@ -188,14 +234,14 @@ class Library:
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
-        within = f"id IN ({scope.sql}) AND " if scope else ""
-        sql = f"SELECT id, digest FROM passages WHERE {within}digest IN"
-        return dict(self._in(sql, digests, *(scope.values if scope else ())))
-
-    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each of the terms stands."""
-        rows = self._in("SELECT term, doc FROM lexicon_terms WHERE term IN", terms)
-        return {term: int(count) for term, count in rows}
+        found = self._in("SELECT id, digest FROM passages WHERE digest IN", digests)
+        mask = self._columns.within(scope)
+        if mask is None:
+            return dict(found)
+        places = np.searchsorted(self._columns.passages, [id for id, _ in found])
+        return {
+            id: digest for (id, digest), inside in zip(found, mask[places], strict=True) if inside
+        }
 
     def matches(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, list[Match]]:
         """Return every segment of the passages with its cosine to float32 [dim], in order."""
@@ -205,7 +251,7 @@ class Library:
         )
         found: dict[int, list[Match]] = {id: [] for id in passage_ids}
         with told(self.folder):
-            cosines = vectors.unpack((row[-1] for row in rows), len(vector)) @ vector
+            cosines = unpack((row[-1] for row in rows), len(vector)) @ vector
         for (id, _, grain, start, end, _), cosine in zip(rows, cosines, strict=True):
             found[id].append(Match(Segment(grain, start, end), float(cosine)))
         return found
@@ -309,17 +355,18 @@ def _spans(stored: str) -> tuple[Span, ...]:
     return tuple((start, end) for start, end in json.loads(stored))
 
 
-def _within(scope: Scope | None) -> str:
-    return f" AND rowid IN ({scope.sql})" if scope else ""
-
-
 def _section(path: str, kind: Kind, start: int, end: int, run_in: int) -> Section:
     return Section(tuple(json.loads(path)), kind, (start, end), bool(run_in))
 
 
-def _any_of(terms: Sequence[str]) -> str:
-    return " OR ".join(map(_quoted, terms))
+def _matching(bm25: npt.NDArray[np.float64], mask: Mask | None) -> Positions:
+    return np.flatnonzero(bm25 > 0 if mask is None else (bm25 > 0) & mask)
 
 
-def _quoted(term: str) -> str:
-    return f'"{term}"'
+def _best(scores: npt.NDArray[np.floating], limit: int, among: Positions) -> Positions:
+    """Return the places ``among`` which the scores are best, at most ``limit``, ties by place."""
+    if len(among) > limit:
+        least = np.partition(scores[among], -limit)[-limit]
+        among = among[scores[among] >= least]  # ties at the end stay, until they are in order
+    order = np.argsort(-scores[among], kind="stable")[:limit]
+    return among[order]

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from index import vectors
+from index import derived
 from index.database import DATABASE, check_format, reading, told
 from index.store import Library
 
@@ -22,7 +22,7 @@ def verify(folder: Path) -> list[str]:
         for table, row, *_ in connection.execute("PRAGMA foreign_key_check"):
             wrong.append(f"{DATABASE} 里有悬空的引用：{table} 第 {row} 行")
         wrong.extend(_changed_vectors(connection))
-        wrong.extend(vectors.faults(folder, connection))
+        wrong.extend(derived.faults(folder, connection))
     return wrong
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from index.columns import Scope
 from index.errors import ReportError
-from index.store import Scope
 from index.terms import terms
 from index.types import Document, Passage, Span
 from search.figures import Amount, amounts
@@ -123,7 +123,7 @@ def check(
 def checked(text: object, opened: Opened, filters: Filters = EVERYTHING) -> Checked:
     """Do the work of ``check`` on an opened library."""
     draft = _draft(text)
-    scope = within(opened.library, chosen(filters, opened.reports), None)
+    scope = within(chosen(filters, opened.reports), None)
     sentences = [match.span() for match in _SENTENCE.finditer(draft) if terms(match[0])]
     every = not _QUOTED.search(draft)
     quotations: list[Quotation] = []

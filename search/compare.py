@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.encoder import Vectors
 from index.types import Document, Kind, Span
 from search.figures import asks_for_figure, best_figure, figures
 from search.marks import answer_marks, marks
@@ -71,11 +72,11 @@ def compared(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> tup
     reports = [report for report in opened.reports if ids is None or report.id in ids]
     best: dict[int, Ranked] = {}
     for report in reports:
-        where = Where(within(opened.library, [report.id], filters.kinds))
+        where = Where(within([report.id], filters.kinds))
         ranked = retrieve(opened.library, vector, weights, opened.floor, where)
         if ranked and _near(ranked[0], asked, opened, where):
             best[report.id] = ranked[0]
-    readings = read(asked, opened, list(best.values()))
+    readings = read(asked, vector, opened, list(best.values()))
     rows = []
     for report in reports:
         found = best.get(report.id)
@@ -83,7 +84,7 @@ def compared(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> tup
         if found is None or not (reading is None or certainty(reading) >= _SAYS_AT):
             rows.append(Row(report.document, None, None))
         else:
-            rows.append(_row(asked, opened, found, reading, weights))
+            rows.append(_row(asked, vector, opened, found, reading, weights))
     return tuple(rows)
 
 
@@ -95,6 +96,7 @@ def _near(found: Ranked, asked: Query, opened: Opened, where: Where) -> bool:
 
 def _row(
     asked: Query,
+    vector: Vectors,
     opened: Opened,
     found: Ranked,
     reading: Reading | None,
@@ -103,7 +105,8 @@ def _row(
     passage = opened.library.passages([found.passage_id])[found.passage_id]
     figure = None
     if reading is None:
-        places = marks(passage.text, found.matches, weights, opened.floor.mean)
+        matches = opened.library.matches(vector, [found.passage_id])[found.passage_id]
+        places = marks(passage.text, matches, weights, opened.floor.mean)
     else:
         places = answer_marks(passage, reading.span)
         figure = next(iter(figures(passage.text, *reading.span)), None)

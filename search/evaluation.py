@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from index import changes, vectors
+from index import changes
 from index.documents import parse
 from index.encoder import load_encoder
 from index.errors import ReportError
-from index.library import insert
+from index.library import insert, publish
 from index.terminal import Parser, run
 from index.terms import fold
 from index.types import Passage
@@ -273,7 +273,7 @@ def build(passages: Path, folder: Path, *, model: str | None = None) -> None:
     encoder = load_encoder(model)
     for document in tqdm(documents, desc="建库", unit="篇", disable=not sys.stderr.isatty()):
         insert(document, folder, encoder=encoder, quiet=True)
-    vectors.publish(folder)
+    publish(folder)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from index.store import Library, Scope
+from index.columns import Scope
+from index.store import Library
 from index.terms import plain, terms
 from index.types import Document, Passage, Section
 from search.reading import reading

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.changes import version
-from index.encoder import Encoder
+from index.columns import Scope
+from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.library import default_folder, open_library
-from index.store import Library, Scope
+from index.store import Library, Match
 from index.types import Document, Kind, Passage, Span
 from search.locate import Streams
 from search.marks import answer_marks, marks
@@ -47,12 +48,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates for a question within ``scope``, best first; ``weights`` are its terms'.
+    """The candidates for a question within ``scope``, best first.
 
-    ``readings`` are what the reader made of the best of them, by passage id; ``confidence`` is the
+    ``vector`` is the question's, ``weights`` are its terms'. ``readings`` are what the reader made of the best of them, by passage id; ``confidence`` is the
     probability that one of them answers, at which ``found`` is told.
     """
 
+    vector: Vectors
     weights: dict[str, float]
     ranked: list[Ranked]
     readings: dict[int, Reading]
@@ -101,11 +103,12 @@ def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERY
     different = _distinct(ranking.ranked, opened.library, top_k)
     best = _with_copies(different, opened.library, ranking.scope)
     passages = opened.library.passages([id for _, copies in best for id in copies])
+    matches = opened.library.matches(ranking.vector, [found.passage_id for found, _ in best])
     hits = tuple(
         Hit(
             passages[found.passage_id],
             found.score,
-            _marks(passages[found.passage_id], found, ranking, opened),
+            _marks(passages[found.passage_id], matches[found.passage_id], found, ranking, opened),
             tuple(passages[id] for id in copies if id != found.passage_id),
         )
         for found, copies in best
@@ -119,11 +122,13 @@ def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERY
     )
 
 
-def _marks(passage: Passage, found: Ranked, ranking: Ranking, opened: Opened) -> tuple[Span, ...]:
+def _marks(
+    passage: Passage, matches: list[Match], found: Ranked, ranking: Ranking, opened: Opened
+) -> tuple[Span, ...]:
     reading = ranking.readings.get(found.passage_id)
     if ranking.found and reading and certainty(reading) >= FOUND_AT:
         return answer_marks(passage, reading.span)
-    return marks(passage.text, found.matches, ranking.weights, opened.floor.mean)
+    return marks(passage.text, matches, ranking.weights, opened.floor.mean)
 
 
 def _answer(hit: Hit, reading: Reading) -> Answer:
@@ -143,43 +148,49 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     bonus = preferred(
         asked.text, [report for report in opened.reports if ids is None or report.id in ids]
     )
-    scope = within(library, ids, filters.kinds)
-    favoured = within(library, bonus, filters.kinds) if bonus else None
+    scope = within(ids, filters.kinds)
+    favoured = within(bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
-    readings = _read_best(asked, opened, list(_distinct(ranked, library, READ).values()))
+    best = list(_distinct(ranked, library, READ).values())
+    readings = _read_best(asked, vector, opened, best)
     ranked = reordered(ranked, readings)
     sure = None if opened.reader is None else 0.0
     if readings:
         sure = certainty(readings[ranked[0].passage_id])
     found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
     found = found or library.holds_all(asked.terms, scope)
-    return Ranking(weights, ranked, readings, sure, found, scope)
+    return Ranking(vector, weights, ranked, readings, sure, found, scope)
 
 
-def read(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Reading]:
-    """Return what the reader makes of passages, by id; nothing where there is no reader."""
+def read(
+    asked: Query, vector: Vectors, opened: Opened, best: Sequence[Ranked]
+) -> dict[int, Reading]:
+    """Return what the reader makes of passages, by id; nothing where there is no reader.
+
+    It reads around the segment nearest to the question's vector, float32 [dim].
+    """
     if opened.reader is None:
         return {}
-    passages = opened.library.passages([found.passage_id for found in best])
+    ids = [found.passage_id for found in best]
+    passages, matches = opened.library.passages(ids), opened.library.matches(vector, ids)
     windows = [
-        window_around(
-            passages[found.passage_id],
-            max(found.matches, key=lambda match: match.cosine).segment,
-        )
-        for found in best
+        window_around(passages[id], max(matches[id], key=lambda match: match.cosine).segment)
+        for id in ids
     ]
     readings = opened.reader.read(asked.text, windows)
     return {found.passage_id: read for found, read in zip(best, readings, strict=True)}
 
 
-def _read_best(asked: Query, opened: Opened, best: Sequence[Ranked]) -> dict[int, Reading]:
+def _read_best(
+    asked: Query, vector: Vectors, opened: Opened, best: Sequence[Ranked]
+) -> dict[int, Reading]:
     """Read passages, best first, as long as one could still come first whatever is read in it."""
     readings: dict[int, Reading] = {}
     leading = -1.0
     for found in best:
         if gained(found, 1.0) <= leading:
             break
-        readings |= read(asked, opened, [found])
+        readings |= read(asked, vector, opened, [found])
         if found.passage_id in readings:
             leading = max(leading, gained(found, certainty(readings[found.passage_id])))
     return readings

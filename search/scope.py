@@ -3,14 +3,12 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
+from index.columns import KINDS, Scope
 from index.errors import ReportError
-from index.store import Library, Scope
+from index.store import Library
 from index.terms import numeral, tidy
 from index.types import Document, Kind
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|[一二][〇○零一二三四五六七八九]{3}(?=年)")
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
@@ -120,13 +118,13 @@ def preferred(question: str, reports: Sequence[Listed]) -> dict[int, float]:
     return {id: value for id, value in bonus.items() if value}
 
 
-def within(
-    library: Library, ids: Collection[int] | None, kinds: Sequence[Kind] | None
-) -> Scope | None:
+def within(ids: Collection[int] | None, kinds: Sequence[Kind] | None) -> Scope | None:
     """Return the part of a library that holds these reports and kinds; None if it is all of it."""
     if ids is None and kinds is None:
         return None
-    return library.scope(None if ids is None else sorted(ids), kinds)
+    return Scope(
+        None if ids is None else tuple(sorted(ids)), None if kinds is None else tuple(kinds)
+    )
 
 
 def _names(question: str, region: str) -> bool:

@@ -28,7 +28,7 @@ DOORS = {
     "onnx": {"index/graph.py"},
     "onnxruntime": {"index/engine.py"},
     "tokenizers": {"index/e5.py"},
-    "safetensors": {"index/engine.py", "search/training/model.py"},
+    "safetensors": {"index/columns.py", "index/engine.py", "search/training/model.py"},
     "faiss": {"index/vectors.py"},
     "gradio": {"ui.py"},
     "docx": {"index/readers/docx.py", "search/evidence.py"},

@@ -20,8 +20,8 @@ import pytest
 import index.database
 from index import Library, ReportError, add, remove, verify
 from index.database import DATABASE, FORMAT, SEAL, writing
+from index.derived import FILES
 from index.library import publish
-from index.vectors import FILE
 from search import Results, pipeline, search
 from tests.conftest import REPORT, ROOT, FakeEncoder
 
@@ -103,7 +103,7 @@ def test_8_a_killed_writer_loses_nothing_that_it_told_of(
         whole = out.split("\n")[:-1]  # what follows was cut short
         told |= {line.split()[1] for line in whole if line.startswith(("新增", "未变"))}
         if (library / DATABASE).is_file() and index.changes.version(library):
-            wrong = [sentence for sentence in verify(library) if FILE not in sentence]
+            wrong = [told for told in verify(library) if not told.startswith(FILES)]
             assert wrong == [] and told <= names(library), round
     assert told
     assert add(files[0], library, encoder=fake) is not None
@@ -184,7 +184,7 @@ def test_10_a_full_disk_is_one_sentence_and_the_old_library_stays(
         publish(library)
         assert verify(library) == []
         assert {file.name for file in library.iterdir()} <= {
-            DATABASE, FILE, SEAL, f"{DATABASE}-wal", f"{DATABASE}-shm",
+            DATABASE, *FILES, SEAL, f"{DATABASE}-wal", f"{DATABASE}-shm",
         }  # fmt: skip
 
 
@@ -213,14 +213,14 @@ def flip(data: bytes, rng: random.Random) -> bytes:
     return bytes(found)
 
 
-@pytest.mark.parametrize("name", [DATABASE, FILE, SEAL])
+@pytest.mark.parametrize("name", [DATABASE, *FILES, SEAL])
 def test_12_a_damaged_file_is_refused_by_name_or_made_good_and_never_answers_otherwise(
     library: Path, tmp_path: Path, rng: random.Random, fake: FakeEncoder, name: str
 ) -> None:
     other = tmp_path / "other"
     add(reports(tmp_path / "reports", 1)[0], other, encoder=fake)
     expected = answers(library)
-    assert {file.name for file in library.iterdir()} >= {DATABASE, FILE, SEAL}
+    assert {file.name for file in library.iterdir()} >= {DATABASE, *FILES, SEAL}
     sound = {file.name: file.read_bytes() for file in library.iterdir()}
     whole = sound[name]
     damaged = [flip(whole, rng) for _ in range(200)]

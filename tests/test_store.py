@@ -45,8 +45,9 @@ def test_unchanged_bytes_are_added_once_and_not_encoded_again(
 
 def test_the_faiss_index_is_exact(opened: Library, fake: FakeEncoder) -> None:
     question = fake.encode_query("行政复议")
-    ids, stored = vectors.rows(opened._connection, fake.dim)
-    exact = sorted(zip(-(stored @ question), ids, strict=True))[:10]
+    rows = opened._connection.execute("SELECT id, vector FROM segments ORDER BY id").fetchall()
+    stored = vectors.unpack((blob for _, blob in rows), fake.dim)
+    exact = sorted(zip(-(stored @ question), (id for id, _ in rows), strict=True))[:10]
     found = opened.nearest(question[None], 10)[0]
     assert [id for id, _ in found] == [id for _, id in exact]
 
@@ -55,7 +56,7 @@ def test_more_neighbours_than_there_are_gives_all_and_no_padding(
     opened: Library, fake: FakeEncoder
 ) -> None:
     found = opened.nearest(fake.encode_query("问")[None], 10**6)[0]
-    assert len({id for id, _ in found if id > 0}) == len(found) == opened._index.ntotal
+    assert len({id for id, _ in found if id > 0}) == len(found) == opened._index.faiss.ntotal
 
 
 @pytest.mark.parametrize("damage", ["delete", "empty", "truncate", "flip", "swap"])
@@ -148,7 +149,7 @@ def test_a_failure_to_publish_loses_nothing(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("index.vectors._build", fail)
+        patch.setattr("index.derived._made", fail)
         assert add(write(OTHER), library, encoder=fake)
     assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
     publish(library)

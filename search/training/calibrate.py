@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from index import vectors
 from index.encoder import Encoder, load_encoder
-from index.library import insert, open_library
+from index.library import insert, open_library, publish
 from search.evaluation import calibration
 from search.pipeline import Opened, prepare, rank, read
 from search.query import normalise
@@ -135,7 +134,7 @@ def _ask_all(data: Data, examples: list[Example]) -> list[Asked]:
 
 def _library(data: Data, name: str, folder: Path, encoder: Encoder) -> Opened:
     insert(data.reports[name].document, folder, encoder=encoder, quiet=True)
-    vectors.publish(folder)
+    publish(folder)
     return prepare(*open_library(folder, encoder=encoder))
 
 
@@ -149,7 +148,7 @@ def _ask(example: Example, data: Data, opened: Opened) -> Asked:
     dense = np.array([(found.cosine - floor) / (1 - floor) for found in ranked])
     lexical = np.array([found.lexical for found in ranked])
     best = {i for weight in _LEXICAL for i in _worth_reading(fuse(dense, lexical, weight))}
-    readings = read(asked, opened, [ranked[i] for i in sorted(best)])
+    readings = read(asked, unread.vector, opened, [ranked[i] for i in sorted(best)])
     holds = np.array(
         [readings[f.passage_id].holds if f.passage_id in readings else math.nan for f in ranked]
     )

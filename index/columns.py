@@ -1,0 +1,213 @@
+"""What search scans of a library, column by column; derived from its rows, as the FAISS index is.
+
+SQLite answers what a passage is; which passages hold the terms of a question, how often, and which
+segments are whose it answers too slowly: BM25 by FTS5 takes a call for every passage that matches.
+"""
+
+import hashlib
+import json
+import mmap
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from index.types import Kind
+
+FILE = "columns.safetensors"
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_K1, _B = 1.2, 0.75  # those of FTS5
+
+Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A part of a library: the ids of its documents and its kinds; None where all are in it."""
+
+    documents: tuple[int, ...] | None = None
+    kinds: tuple[Kind, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of n passages, m segments, t terms and p postings, each in the order of its ids.
+
+    ``documents`` and ``kinds`` (places in ``KINDS``) are those of the ``passages``, ``norms`` what
+    their lengths are in BM25; ``owners`` the places of the passages of the ``segments``. The passages of the term
+    hashed to ``hashes[i]`` are ``postings[begins[i]:begins[i + 1]]``, with how often each holds it.
+    """
+
+    passages: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.uint8]
+    norms: npt.NDArray[np.float32]
+    segments: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.uint32]
+    hashes: npt.NDArray[np.uint64]
+    begins: npt.NDArray[np.int64]
+    postings: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.uint16]
+
+    @classmethod
+    def of_rows(cls, connection: sqlite3.Connection) -> Self:
+        """Make the columns of a library."""
+        ids, documents, kinds = _table(connection, "SELECT id, document_id, kind FROM passages", 3)
+        segments, owners = _table(connection, "SELECT id, passage_id FROM segments", 2)
+        places = {id: place for place, id in enumerate(ids)}
+        norms, hashes, begins, postings, counts = _inverted(connection, places)
+        return cls(
+            np.array(ids, np.int64),
+            np.array(documents, np.int64),
+            np.array([KINDS.index(kind) for kind in kinds], np.uint8),
+            norms,
+            np.array(segments, np.int64),
+            np.array([places[id] for id in owners], np.uint32),
+            hashes,
+            begins,
+            postings,
+            counts,
+        )
+
+    @classmethod
+    def of_data(cls, data: bytes | mmap.mmap) -> Self:
+        """Read columns as ``data`` gave them."""
+        begin = 8 + int.from_bytes(data[:8], "little")
+        told = json.loads(data[8:begin])
+        columns = {}
+        for field in fields(cls):
+            start, end = told[field.name]["data_offsets"]
+            dtype = np.dtype(_DTYPES[told[field.name]["dtype"]])
+            count = (end - start) // dtype.itemsize
+            columns[field.name] = np.frombuffer(data, dtype, count, begin + start)
+        return cls(**columns)
+
+    @classmethod
+    def of_file(cls, file: Path) -> Self:
+        """Map a file of columns: read as they are looked at, by many processes once."""
+        with file.open("rb") as opened:
+            return cls.of_data(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def data(self) -> bytes:
+        """Return the columns as a file of safetensors."""
+        from safetensors.numpy import save
+
+        return save({field.name: getattr(self, field.name) for field in fields(self)})
+
+    def within(self, scope: Scope | None) -> Mask | None:
+        """Return which passages are in a part of the library, bool [n]; None if it is all of it."""
+        if scope is None:
+            return None
+        mask = np.ones(len(self.passages), bool)
+        if scope.documents is not None:
+            mask &= np.isin(self.documents, np.array(scope.documents, np.int64))
+        if scope.kinds is not None:
+            mask &= np.isin(self.kinds, [KINDS.index(kind) for kind in scope.kinds])
+        return mask
+
+    def bm25(self, terms: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return BM25 of every passage, float64 [n], 0 where none of the terms stands in it.
+
+        As FTS5 has it: k1 = 1.2, b = 0.75; the inverse document frequency of a term in n of N
+        passages is log((N - n + 0.5) / (n + 0.5)), at least 1e-6 (Robertson and Zaragoza 2009).
+        """
+        scores = np.zeros(len(self.passages))
+        for term in terms:
+            start, end = self._postings(term)
+            if start < end:
+                among, often = self.postings[start:end], self.counts[start:end]
+                scores[among] += (
+                    self._rarity(end - start) * often * (_K1 + 1) / (often + self.norms[among])
+                )
+        return scores
+
+    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return in how many passages each of the terms stands."""
+        found = {term: self._postings(term) for term in terms}
+        return {term: end - start for term, (start, end) in found.items()}
+
+    def holding(self, terms: Sequence[str]) -> Positions:
+        """Return the places of the passages that hold all of the terms, ascending."""
+        rarest = sorted(
+            (self._postings(term) for term in terms), key=lambda span: span[1] - span[0]
+        )
+        found = self.postings[slice(*rarest[0])] if rarest else np.empty(0, np.uint32)
+        for span in rarest[1:]:
+            found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
+        return found.astype(np.int64)
+
+    def segments_of(self, places: Positions) -> Positions:
+        """Return the places of the segments of some passages, passage by passage."""
+        starts = np.searchsorted(self.owners, places)
+        ends = np.searchsorted(self.owners, places, "right")
+        return np.concatenate(
+            [np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [_NONE]
+        )
+
+    def _postings(self, term: str) -> tuple[int, int]:
+        hashed = np.uint64(_hash(term))
+        at = int(np.searchsorted(self.hashes, hashed))
+        if at == len(self.hashes) or self.hashes[at] != hashed:
+            return 0, 0
+        return int(self.begins[at]), int(self.begins[at + 1])
+
+    def _rarity(self, holding: int) -> float:
+        total = len(self.passages)
+        return max(float(np.log((total - holding + 0.5) / (holding + 0.5))), 1e-6)
+
+
+_NONE = np.empty(0, np.int64)
+_DTYPES = {"I64": "<i8", "U64": "<u8", "U32": "<u4", "F32": "<f4", "U16": "<u2", "U8": "u1"}
+
+
+def _table(connection: sqlite3.Connection, sql: str, width: int) -> list[tuple[Any, ...]]:
+    """Return the columns of a query in the order of its first."""
+    return list(zip(*connection.execute(f"{sql} ORDER BY 1"), strict=True)) or [()] * width
+
+
+def _inverted(
+    connection: sqlite3.Connection, places: dict[int, int]
+) -> tuple[
+    npt.NDArray[np.float32],
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.uint32],
+    npt.NDArray[np.uint16],
+]:
+    """Return norms, hashes, begins, postings and counts."""
+    vocabulary: dict[str, int] = {}
+    lengths = np.zeros(len(places), np.float32)
+    said: list[npt.NDArray[np.int64]] = []
+    owners: list[int] = []
+    for id, words in connection.execute("SELECT rowid, terms FROM lexicon ORDER BY rowid"):
+        terms = words.split()
+        owners.append(places[id])
+        lengths[places[id]] = len(terms)
+        said.append(np.array([vocabulary.setdefault(t, len(vocabulary)) for t in terms], np.int64))
+    hashes = np.fromiter(map(_hash, vocabulary), np.uint64, len(vocabulary))
+    order = np.argsort(hashes)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    held = np.repeat(np.array(owners, np.int64), [len(terms) for terms in said])
+    pairs, counts = np.unique(
+        (ranks[np.concatenate(said or [_NONE])] << 32) | held, return_counts=True
+    )
+    mean = max(float(lengths.sum()) / max(len(lengths), 1), 1e-9)
+    return (
+        (_K1 * (1 - _B + _B * lengths / mean)).astype(np.float32),
+        hashes[order],
+        np.searchsorted(pairs >> 32, np.arange(len(order) + 1)),
+        (pairs & 0xFFFFFFFF).astype(np.uint32),
+        np.minimum(counts, 0xFFFF).astype(np.uint16),
+    )
+
+
+def _hash(term: str) -> int:
+    """Return 64 bits for a term: among a million of them two are alike once in 40 million libraries."""
+    return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=8).digest(), "little")

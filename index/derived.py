@@ -1,0 +1,140 @@
+"""The files that are derived from a library's rows, and what to do where they are not there.
+
+They are published after the rows are committed, and recorded with their generation and hashes. Where
+one is missing, damaged or of another generation it is made anew from the rows: nothing is encoded.
+"""
+
+import hashlib
+import io
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from index import columns, vectors
+from index.columns import Columns
+from index.database import facts, reading, set_facts, told, writing
+from index.vectors import Index
+
+LARGE = 2**29
+"""Bytes above which a file is mapped instead of read: many processes share it, and it is not there
+twice. Hashing it would take seconds at every opening, so that is left to ``verify``; its two ends are
+hashed, which tell one generation from another."""
+
+_END = 2**20
+
+FILES = (vectors.FILE, columns.FILE)
+
+Kept = TypeVar("Kept", Index, Columns)
+
+
+def load_index(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Index:
+    """Return the FAISS index of a library.
+
+    FAISS files carry no checksum, and damaged ones may load and answer differently.
+    """
+    found = _load(folder / vectors.FILE, known, Index)
+    return Index.of_rows(connection, int(known["dim"])) if found is None else found
+
+
+def load_columns(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Columns:
+    """Return the columns of a library."""
+    found = _load(folder / columns.FILE, known, Columns)
+    return Columns.of_rows(connection) if found is None else found
+
+
+def publish(folder: Path) -> None:
+    """Write the files of the newest generation where they are not there.
+
+    They are made from a snapshot, so that no writer waits for it. If one comes in meanwhile nothing
+    is recorded: it publishes its own.
+    """
+    with told(folder):
+        with reading(folder) as connection:
+            connection.execute("BEGIN")
+            known = facts(connection)
+            lacking = [name for name in FILES if not _is_recorded(folder / name, known)]
+            made = {name: _made(name, connection, known) for name in lacking}
+        if not made:
+            return
+        with writing(folder) as connection:
+            if facts(connection)["generation"] != known["generation"]:
+                return
+            for name, data in made.items():
+                _write(folder / name, data)
+                ends = _sha256(_ends(io.BytesIO(data), len(data)))
+                record = f"{known['generation']} {_sha256(data)} {ends}"
+                set_facts(connection, **{name: record})
+
+
+def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
+    """Return what is wrong with the files, a Chinese sentence each."""
+    known, wrong = facts(connection), []
+    for name in FILES:
+        if not _is_recorded(folder / name, known):
+            wrong.append(
+                f"{name} 与数据库的记录不符，查询会改用数据库里的内容；再添加一次报告即可重写"
+            )
+    index = None if wrong else _load(folder / vectors.FILE, known, Index)
+    if index and not index.agrees(connection):
+        wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
+    if not wrong and _made(columns.FILE, connection, known) != (folder / columns.FILE).read_bytes():
+        wrong.append(f"{columns.FILE} 与数据库里的内容不一致")
+    return wrong
+
+
+def _made(name: str, connection: sqlite3.Connection, known: dict[str, Any]) -> bytes:
+    if name == vectors.FILE:
+        return Index.of_rows(connection, int(known["dim"])).data()
+    return Columns.of_rows(connection).data()
+
+
+def _load(file: Path, known: dict[str, Any], kind: type[Kept]) -> Kept | None:
+    """Return what a file holds; None if it is not the one recorded for this generation."""
+    generation, whole, ends = _record(file, known)
+    if generation != str(known["generation"]) or not file.is_file():
+        return None
+    with file.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size <= LARGE:
+            data = opened.read()
+            return kind.of_data(data) if _sha256(data) == whole else None
+        if _sha256(_ends(opened, size)) != ends:
+            return None
+        mapped = kind.of_file(file)  # by its name, which may be that of another by now
+        return mapped if os.path.samestat(os.fstat(opened.fileno()), file.stat()) else None
+
+
+def _is_recorded(file: Path, known: dict[str, Any]) -> bool:
+    """Whether a file is the one recorded for this generation, to the bit."""
+    generation, whole, _ = _record(file, known)
+    if generation != str(known["generation"]) or not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == whole
+
+
+def _record(file: Path, known: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what is recorded of a file: its generation, its hash and that of its ends."""
+    generation, whole, ends = str(known.get(file.name, "  ")).split(" ")
+    return generation, whole, ends
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Put a file in the place of another, whole or not at all."""
+    temporary = file.with_name(f"{file.name}.tmp")
+    with temporary.open("wb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+    temporary.replace(file)
+
+
+def _ends(opened: BinaryIO, size: int) -> bytes:
+    first = opened.read(_END)
+    opened.seek(max(0, size - _END))
+    return first + opened.read() + str(size).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

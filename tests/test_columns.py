@@ -1,0 +1,121 @@
+"""The columns that search scans: the same as SQLite says, and the same from their file."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index import Library, add
+from index.columns import FILE, Columns, Scope
+from index.database import DATABASE, reading
+from index.store import Library as Store
+from index.terms import terms
+from tests.conftest import FakeEncoder
+
+QUESTIONS = (
+    "行政复议受理了多少件？", "12,644条信息，二十一点八四亿余条", "the 2019 report", "没有的字龘龖", "",
+)  # fmt: skip
+OTHER = "洛阳市人民政府关于2021年度工作的报告\n一、成效\n全年受理行政复议案件 41 件。\n二、不足\n人手不够。\n"
+
+
+@pytest.fixture
+def rows(library: Path) -> Iterator[sqlite3.Connection]:
+    with reading(library) as connection:
+        yield connection
+
+
+@pytest.fixture
+def two(library: Path, tmp_path: Path, fake: FakeEncoder) -> Iterator[Store]:
+    file = tmp_path / "other.md"
+    file.write_text(OTHER, "utf-8")
+    add(file, library, encoder=fake)
+    with Library.open(library) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_bm25_is_that_of_fts5(rows: sqlite3.Connection, question: str) -> None:
+    columns, wanted = Columns.of_rows(rows), list(dict.fromkeys(terms(question)))
+    sql = "SELECT rowid, -bm25(lexicon) FROM lexicon WHERE lexicon MATCH ?"
+    matched = " OR ".join(f'"{term}"' for term in wanted)
+    expected = dict(rows.execute(sql, (matched,)).fetchall()) if wanted else {}
+    found = columns.bm25(wanted)
+    assert dict(zip(columns.passages.tolist(), found, strict=True)) == pytest.approx(
+        {id: expected.get(id, 0.0) for id in columns.passages.tolist()}, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_passages_that_hold_all_terms_are_those_of_fts5(
+    rows: sqlite3.Connection, question: str
+) -> None:
+    columns, wanted = Columns.of_rows(rows), terms(question)
+    for some in (wanted[:1], wanted[:2], wanted):
+        sql = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? ORDER BY rowid"
+        matched = " AND ".join(f'"{term}"' for term in some)
+        expected = [id for (id,) in rows.execute(sql, (matched,))] if some else []
+        assert columns.passages[columns.holding(some)].tolist() == expected
+
+
+def test_frequencies_are_the_numbers_of_passages(rows: sqlite3.Connection) -> None:
+    wanted = terms(QUESTIONS[0])
+    sql = "SELECT doc FROM lexicon_terms WHERE term = ?"
+    expected = {term: (rows.execute(sql, (term,)).fetchone() or (0,))[0] for term in wanted}
+    assert Columns.of_rows(rows).frequencies(wanted) == expected
+
+
+def test_a_segment_is_its_passages(rows: sqlite3.Connection) -> None:
+    columns = Columns.of_rows(rows)
+    sql = "SELECT id, passage_id FROM segments ORDER BY id"
+    owners = columns.passages[columns.owners].tolist()
+    assert list(zip(columns.segments.tolist(), owners, strict=True)) == rows.execute(sql).fetchall()
+    for place in (0, 7, len(columns.passages) - 1):
+        found = columns.segments_of(np.array([place]))
+        assert found.tolist() == np.flatnonzero(columns.owners == place).tolist()
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_the_file_holds_the_same_columns(
+    library: Path, rows: sqlite3.Connection, mapped: bool
+) -> None:
+    file = library / FILE
+    read = Columns.of_file(file) if mapped else Columns.of_data(file.read_bytes())
+    expected = Columns.of_rows(rows)
+    for name in Columns.__slots__:
+        assert getattr(read, name).dtype == getattr(expected, name).dtype
+        assert getattr(read, name).tolist() == getattr(expected, name).tolist()
+
+
+@pytest.mark.parametrize(
+    ("scope", "where"),
+    [
+        (Scope((2,), None), "document_id = 2"),
+        (Scope(None, ("不足", "计划")), "kind IN ('不足', '计划')"),
+        (Scope((1,), ("不足",)), "document_id = 1 AND kind = '不足'"),
+        (Scope((), None), "0"),
+    ],
+)
+def test_a_scope_holds_its_passages_and_only_these(two: Store, scope: Scope, where: str) -> None:
+    sql = f"SELECT id FROM passages WHERE {where} ORDER BY id"
+    inside = [id for (id,) in two._connection.execute(sql)]
+    mask = two._columns.within(scope)
+    assert mask is not None and two._columns.passages[mask].tolist() == inside
+    vector = two.probes[0]
+    found = two.candidates(vector, terms("行政复议案件不足"), 1000, scope)
+    assert {each.passage_id for each in found} <= set(inside)
+    sql = "SELECT DISTINCT passage_id FROM segments ORDER BY 1"
+    with_segments = {id for (id,) in two._connection.execute(sql)}
+    assert {each.passage_id for each in found} == set(inside) & with_segments
+
+
+def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -> None:
+    from index import changes
+
+    changes.create(tmp_path, fake, ["问"])
+    with reading(tmp_path) as connection:
+        columns = Columns.of_rows(connection)
+    assert columns.bm25(["行政"]).tolist() == []
+    assert Columns.of_data(columns.data()).holding(["行政"]).tolist() == []
+    assert (tmp_path / DATABASE).is_file()
