@@ -33,13 +33,13 @@ def load_index(folder: Path, connection: sqlite3.Connection, known: dict[str, An
 
     FAISS files carry no checksum, and damaged ones may load and answer differently.
     """
-    found = _load(folder / vectors.FILE, known, Index)
-    return Index.of_rows(connection, int(known["dim"])) if found is None else found
+    found = _load(folder / vectors.FILE, known, Index) if _current(vectors.FILE, known) else None
+    return _of_rows(connection, known) if found is None else found
 
 
 def load_columns(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Columns:
     """Return the columns of a library."""
-    found = _load(folder / columns.FILE, known, Columns)
+    found = _load(folder / columns.FILE, known, Columns) if _current(columns.FILE, known) else None
     return Columns.of_rows(connection) if found is None else found
 
 
@@ -54,7 +54,7 @@ def publish(folder: Path) -> None:
             connection.execute("BEGIN")
             known = facts(connection)
             lacking = [name for name in FILES if not _is_recorded(folder / name, known)]
-            made = {name: _made(name, connection, known) for name in lacking}
+            made = {name: _made(name, connection, known, folder) for name in lacking}
         if not made:
             return
         with writing(folder) as connection:
@@ -78,45 +78,70 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
     index = None if wrong else _load(folder / vectors.FILE, known, Index)
     if index and not index.agrees(connection):
         wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
-    if not wrong and _made(columns.FILE, connection, known) != (folder / columns.FILE).read_bytes():
+    if not wrong and Columns.of_rows(connection).data() != (folder / columns.FILE).read_bytes():
         wrong.append(f"{columns.FILE} 与数据库里的内容不一致")
     return wrong
 
 
-def _made(name: str, connection: sqlite3.Connection, known: dict[str, Any]) -> bytes:
-    if name == vectors.FILE:
-        return Index.of_rows(connection, int(known["dim"])).data()
-    return Columns.of_rows(connection).data()
+def _made(name: str, connection: sqlite3.Connection, known: dict[str, Any], folder: Path) -> bytes:
+    if name == columns.FILE:
+        return Columns.of_rows(connection).data()
+    return (_grown(folder, connection, known) or _of_rows(connection, known)).data()
 
 
-def _load(file: Path, known: dict[str, Any], kind: type[Kept]) -> Kept | None:
-    """Return what a file holds; None if it is not the one recorded for this generation."""
-    generation, whole, ends = _record(file, known)
-    if generation != str(known["generation"]) or not file.is_file():
+def _grown(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Index | None:
+    """Return the index of an earlier generation with what was added since.
+
+    None if there is none, if something was removed since, or if it would not suit so many.
+    """
+    if _record(vectors.FILE, known)[0] != _record(columns.FILE, known)[0]:
+        return None
+    index = _load(folder / vectors.FILE, known, Index, mapped=False)
+    before = _load(folder / columns.FILE, known, Columns)
+    if index is None or before is None or not len(before.segments):
+        return None
+    last = int(before.segments[-1])  # ids rise, and none is given twice
+    left = connection.execute("SELECT count(*) FROM segments WHERE id <= ?", (last,)).fetchone()[0]
+    return index.grown(connection, last) if left == len(before.segments) else None
+
+
+def _load(
+    file: Path, known: dict[str, Any], kind: type[Kept], *, mapped: bool = True
+) -> Kept | None:
+    """Return what a file holds; None if it is not the one recorded, for whatever generation."""
+    _, whole, ends = _record(file.name, known)
+    if not file.is_file():
         return None
     with file.open("rb") as opened:
         size = os.fstat(opened.fileno()).st_size
-        if size <= LARGE:
+        if size <= LARGE or not mapped:
             data = opened.read()
             return kind.of_data(data) if _sha256(data) == whole else None
         if _sha256(_ends(opened, size)) != ends:
             return None
-        mapped = kind.of_file(file)  # by its name, which may be that of another by now
-        return mapped if os.path.samestat(os.fstat(opened.fileno()), file.stat()) else None
+        held = kind.of_file(file)  # by its name, which may be that of another by now
+        return held if os.path.samestat(os.fstat(opened.fileno()), file.stat()) else None
+
+
+def _of_rows(connection: sqlite3.Connection, known: dict[str, Any]) -> Index:
+    return Index.of_rows(connection, int(known["dim"]))
 
 
 def _is_recorded(file: Path, known: dict[str, Any]) -> bool:
     """Whether a file is the one recorded for this generation, to the bit."""
-    generation, whole, _ = _record(file, known)
-    if generation != str(known["generation"]) or not file.is_file():
+    if not _current(file.name, known) or not file.is_file():
         return False
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() == whole
+        return hashlib.file_digest(opened, "sha256").hexdigest() == _record(file.name, known)[1]
 
 
-def _record(file: Path, known: dict[str, Any]) -> tuple[str, str, str]:
+def _current(name: str, known: dict[str, Any]) -> bool:
+    return _record(name, known)[0] == str(known["generation"])
+
+
+def _record(name: str, known: dict[str, Any]) -> tuple[str, str, str]:
     """Return what is recorded of a file: its generation, its hash and that of its ends."""
-    generation, whole, ends = str(known.get(file.name, "  ")).split(" ")
+    generation, whole, ends = str(known.get(name, "  ")).split(" ")
     return generation, whole, ends
 
 

@@ -1,0 +1,178 @@
+"""The FAISS index: exact where the library is small, and as good as exact where it is not."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index import Encoder, Library, add, derived, remove, vectors, verify
+from index.columns import FILE as COLUMNS
+from index.columns import Columns, Scope
+from index.database import reading
+from index.encoder import Vectors
+from index.library import publish
+from index.probes import PROBES
+from index.terms import terms
+from index.vectors import Index
+from search import pipeline, search
+from tests.conftest import FakeEncoder
+
+Write = Callable[..., Path]
+
+DEV = Path(__file__).parents[2] / "shared" / "eval" / "zhengzhou-dev.jsonl"
+SEED = 20261126
+REPORTS = [f"{name}市人民政府关于2021年度工作的报告\n一、成效\n{name}受理案件 {n} 件。\n新建学校 {n + 1} 所。\n" for n, name in enumerate(("洛阳", "开封", "安阳"), 40)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def questions(encoder: Encoder) -> Vectors:
+    """200 questions: on the report, and on anything else."""
+    if not DEV.exists():
+        pytest.skip("没有共用的问题集 ../shared/eval")
+    asked = [json.loads(line)["query"] for line in DEV.read_text("utf-8").splitlines()]
+    return np.stack([encoder.encode_query(question) for question in (*asked, *PROBES)][:200])
+
+
+def grown(library: Path, count: int) -> tuple[sqlite3.Connection, Vectors]:
+    """The vectors of a report, and such with noise, as the rows of a library."""
+    rng = np.random.default_rng(SEED)
+    with reading(library) as connection:
+        blobs = [blob for (blob,) in connection.execute("SELECT vector FROM segments")]
+    real = vectors.unpack(blobs, 384)
+    noise = rng.normal(0, 0.02, (count, 384)).astype(np.float32)
+    noise[: len(real)] = 0
+    stored = np.resize(real, (count, 384)) + noise
+    stored /= np.linalg.norm(stored, axis=1, keepdims=True)
+    made = sqlite3.connect(":memory:")
+    made.execute("CREATE TABLE segments (id INTEGER PRIMARY KEY, vector BLOB)")
+    made.executemany("INSERT INTO segments (vector) VALUES (?)", ((v.tobytes(),) for v in stored))
+    return made, stored
+
+
+def recall(found: np.ndarray, stored: Vectors, questions: Vectors, limit: int = 10) -> float:
+    """The share of the nearest that are found, where what is found is measured exactly."""
+    shares = []
+    for vector, places in zip(questions, found, strict=True):
+        exact = stored @ vector
+        least = np.partition(exact, -limit)[-limit]
+        best = np.sort(exact[places[places >= 0]])[::-1][:limit]
+        shares.append(float((best >= least).mean()))
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("count", [vectors.FLAT // 2, vectors.EIGHT_BITS - 1, 70_000])
+def test_7_an_index_of_any_size_finds_the_nearest(
+    real: Path, questions: Vectors, count: int
+) -> None:
+    connection, stored = grown(real, count)
+    index = Index.of_rows(connection, 384)
+    assert index.exact == (count <= vectors.FLAT)
+    places, _ = index.nearest(questions, 10 if index.exact else 30)
+    assert recall(places, stored, questions) >= 0.99
+
+
+@pytest.fixture(params=["8 bits", "lists"])
+def large(
+    request: pytest.FixtureRequest, library: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A library whose index is of the kind for many segments."""
+    monkeypatch.setattr(vectors, "FLAT", 50)
+    monkeypatch.setattr(vectors, "EIGHT_BITS", 10**6 if request.param == "8 bits" else 60)
+    monkeypatch.setattr(vectors, "LOOKED_AT", 1)
+    (library / vectors.FILE).unlink()
+    publish(library)
+    return library
+
+
+def told(library: Path, question: str) -> list[tuple[str, float]]:
+    return [(hit.text, round(hit.score, 5)) for hit in search(question, library=library, top_k=9)]
+
+
+def test_an_index_in_8_bits_gives_the_scores_of_the_rows(
+    large: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vector, wanted = fake.encode_query("行政复议受理了多少件"), terms("行政复议受理了多少件")
+    with Library.open(large) as coarse:
+        assert not coarse._index.exact
+        found = coarse.candidates(vector, wanted, 20)
+        near = coarse.nearest(vector[None], 10)[0]
+    monkeypatch.undo()
+    (large / vectors.FILE).unlink()
+    with Library.open(large) as exact:
+        assert exact._index.exact
+        best = sorted(exact.candidates(vector, wanted, 20), key=lambda c: -c.cosine)[:10]
+        assert [id for id, _ in near] == [id for id, _ in exact.nearest(vector[None], 10)[0]]
+    cosines = {each.passage_id: each.cosine for each in found}
+    assert [cosines[each.passage_id] for each in best] == pytest.approx([c.cosine for c in best])
+
+
+def test_what_is_added_joins_the_index_that_is_there(
+    large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "of_rows", lambda *_: pytest.fail("made anew"))
+        for number, text in enumerate(REPORTS):
+            assert add(write(text, f"{number}.md"), large, encoder=fake) == "新增"
+    assert verify(large) == []
+    grown = told(large, "开封受理了多少案件")
+    assert "41 件" in grown[0][0]
+    (large / vectors.FILE).unlink()
+    publish(large)
+    assert told(large, "开封受理了多少案件")[0][0] == grown[0][0]
+
+
+def test_what_is_removed_is_not_in_the_index(large: Path, write: Write, fake: FakeEncoder) -> None:
+    add(write(REPORTS[0]), large, encoder=fake)
+    remove(large, 1)
+    publish(large)
+    assert verify(large) == []
+    with Library.open(large) as opened:
+        assert opened._index.faiss.ntotal == len(opened._columns.segments) < 20
+
+
+def test_few_passages_among_many_are_all_looked_at(
+    large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "LOOKED_AT", 10**9)  # one list
+    add(write(REPORTS[0]), large, encoder=fake)
+    vector = fake.encode_query("受理案件多少件")
+    with Library.open(large) as opened:
+        inside = opened.nearest(vector[None], 100, Scope((2,)))[0]
+        sql = "SELECT count(*) FROM segments s JOIN passages p ON p.id = passage_id WHERE document_id = 2"
+        assert opened._connection.execute(sql).fetchone() == (len(inside),)
+
+
+@pytest.mark.parametrize("name", [vectors.FILE, COLUMNS])
+def test_a_file_too_large_to_hash_is_mapped_and_known_by_its_ends(
+    library: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    expected = told(library, "行政复议受理了多少件")
+    monkeypatch.setattr(derived, "LARGE", 100)
+    monkeypatch.setattr(derived, "_END", 64)
+    for file in derived.FILES:
+        (library / file).unlink()
+    publish(library)
+    read: list[str] = []
+
+    def reading(file: Path, was: Callable[[Path], object]) -> object:
+        read.append(file.name)
+        return was(file)
+
+    for kind in (Index, Columns):
+        monkeypatch.setattr(kind, "of_file", partial(reading, was=kind.of_file))
+    pipeline._opened.clear()
+    assert told(library, "行政复议受理了多少件") == expected
+    assert read == list(derived.FILES)
+    pipeline._opened.clear()
+    data = bytearray((library / name).read_bytes())
+    data[-1] ^= 1
+    (library / name).unlink()  # what is mapped is not written into
+    (library / name).write_bytes(data)
+    read.clear()
+    assert told(library, "行政复议受理了多少件") == expected
+    assert read == [other for other in derived.FILES if other != name]
+    assert any(sentence.startswith(name) for sentence in verify(library))
