@@ -360,7 +360,7 @@ def server(
         # css= would put the dark rules out of reach
         head=f"<style>{STYLE.read_text('utf-8')}</style><script>{SCRIPT.read_text('utf-8')}</script>",
     )
-    return Gate(app, hosts=hosts, upload=folder is not None, login=login)
+    return Gate(app, hosts=hosts, upload=folder is not None, mcp=mcp, login=login)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
