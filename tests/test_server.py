@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
 import re
@@ -336,13 +337,24 @@ def test_what_was_asked_is_still_answered_when_it_is_told_to_stop(real: Path) ->
     reading = threading.Thread(
         target=lambda: found.append(fetch(served, f"/gradio_api/call/search/{event}")[2])
     )
-    reading.start()
-    time.sleep(0.02)
-    server.send_signal(signal.SIGTERM)
-    reading.join(timeout=30)
-    assert b"event: complete" in found[0]
-    assert server.wait(timeout=30) in (0, -signal.SIGTERM)
+    with kept_open(served, "/"), kept_open(served, "/gradio_api/heartbeat/x"):
+        reading.start()
+        time.sleep(0.02)
+        server.send_signal(signal.SIGTERM)
+        reading.join(timeout=30)
+        assert b"event: complete" in found[0]
+        assert server.wait(timeout=5) in (0, -signal.SIGTERM)
     server.communicate()
+
+
+@contextlib.contextmanager
+def kept_open(address: str, path: str) -> Iterator[None]:
+    """Ask as a browser does, which keeps the connection when it has its answer."""
+    parts = urlsplit(address)
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        assert raw.recv(9) == b"HTTP/1.1 "
+        yield
 
 
 def test_whoever_comes_when_all_places_are_taken_is_told_so(
