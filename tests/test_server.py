@@ -20,12 +20,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi.testclient import TestClient
 
 import ui
 from index import ReportError
 from search.web import desk as desks
 from search.web.desk import Desk
 from search.web.gate import Gate, Login
+from search.web.routes import routes
 from tests.conftest import ROOT, FakeEncoder, serve
 
 QUESTION = "行政复议受理了多少件？"
@@ -150,9 +152,9 @@ USED = {
 }  # fmt: skip
 
 
-def routed(routes: Iterable[Any], before: str = "") -> Iterator[str]:
+def routed(within: Iterable[Any], before: str = "") -> Iterator[str]:
     """The addresses of an application, with the names of what varies in them."""
-    for route in routes:
+    for route in within:
         inside = getattr(route, "original_router", route)  # as FastAPI 0.165 keeps a router
         path = before + getattr(route, "path", "")
         if getattr(inside, "routes", None):
@@ -362,6 +364,9 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so(
 ) -> None:
     monkeypatch.setattr(desks, "WAITING", 2)
     desk = Desk(library)
+    document = desk.opened().reports[0].document
+    chosen = [{"d": document.sha256, "p": 1}]
+    asked = TestClient(routes(desk))
     go = threading.Event()
     inside = threading.Semaphore(0)
 
@@ -379,10 +384,14 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so(
         time.sleep(0.01)
     with pytest.raises(ReportError, match="正忙"):
         desk.ask(QUESTION)
+    refused = asked.get(f"/report/{document.sha256}"), asked.post("/evidence/md", json=chosen)
+    assert [(reply.status_code, "正忙" in reply.text) for reply in refused] == [(503, True)] * 2
     go.set()
     for holder in holders:
         holder.join()
     assert "yj-card" in desk.ask(QUESTION)
+    served = asked.get(f"/report/{document.sha256}"), asked.post("/evidence/md", json=chosen)
+    assert [reply.status_code for reply in served] == [200, 200]
 
 
 @pytest.mark.parametrize(

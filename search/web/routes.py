@@ -1,15 +1,13 @@
 """What the script of the page fetches beside what Gradio serves, and how the server is."""
 
 import json
-from datetime import datetime
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from index.errors import ReportError
-from search import evidence
-from search.web.desk import Desk
+from search.web.desk import Busy, Desk
 from search.web.markup import note
 
 _MIME = {
@@ -59,7 +57,6 @@ def _export(desk: Desk, format: str, body: bytes) -> Response:
     except (ValueError, RecursionError):
         return PlainTextResponse("收到的不是证据清单。", 400)
     try:
-        pack = evidence.collect(chosen, desk.opened(), made=datetime.now().astimezone())
-        return Response(evidence.write(pack, format), media_type=_MIME[format])  # type: ignore[arg-type]
+        return Response(desk.export(chosen, format), media_type=_MIME[format])  # type: ignore[arg-type]
     except ReportError as exc:
-        return PlainTextResponse(str(exc), 400)
+        return PlainTextResponse(str(exc), 503 if isinstance(exc, Busy) else 400)
