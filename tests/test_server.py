@@ -222,6 +222,16 @@ def test_too_much_is_refused_whether_it_says_so_or_not(address: str) -> None:
     assert question(address)[0] == 200
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b"null", b"{}", b'{"nope": 1}'])
+@pytest.mark.parametrize("name", ["call/v2/search", "call/search", "call/v2/nope", "queue/join"])
+def test_what_is_no_question_is_refused_in_a_sentence(address: str, name: str, body: bytes) -> None:
+    status, _, data = fetch(
+        address, f"/gradio_api/{name}", method="POST", body=body, Content_Type="application/json"
+    )
+    assert status == 400
+    assert "应当是一个 JSON 对象" in json.loads(data)["detail"]
+
+
 def test_the_page_cannot_be_framed_and_says_where_its_scripts_come_from(address: str) -> None:
     _, headers, _ = fetch(address, "/")
     assert headers["x-frame-options"] == "DENY"

@@ -4,6 +4,7 @@ import json
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from index.errors import ReportError
@@ -16,6 +17,8 @@ _MIME = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
 }
+# These only put a question into the queue: what fails there is the question.
+_CALLS = ("/gradio_api/call/", "/gradio_api/queue/join", "/gradio_api/cancel")
 
 
 def routes(desk: Desk) -> FastAPI:
@@ -47,6 +50,14 @@ def routes(desk: Desk) -> FastAPI:
         return await run_in_threadpool(_export, desk, format, body)
 
     return app
+
+
+def malformed(request: Request, exc: Exception) -> Response:
+    """Answer for Gradio what it could not read, or failed at."""
+    if isinstance(exc, RequestValidationError) or request.url.path.startswith(_CALLS):
+        told = "没有这个接口，或者参数不对：内容应当是一个 JSON 对象，写法见 /gradio_api/info。"
+        return JSONResponse({"detail": told}, 400)
+    return JSONResponse({"detail": "服务器出错了，请稍后再试。"}, 500)
 
 
 def _export(desk: Desk, format: str, body: bytes) -> Response:
