@@ -7,6 +7,7 @@ library without one, after a crash say, is read unchecked.
 
 import hashlib
 import os
+import sqlite3
 from pathlib import Path
 
 from index.database import DATABASE, SEAL, connect, facts, told, version_of
@@ -25,12 +26,16 @@ def seal(folder: Path) -> None:
         try:
             connection.execute("PRAGMA busy_timeout = 0")  # readers may stay for days
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.execute("BEGIN IMMEDIATE")  # keeps writers out
+            before = _commits(connection)
             if not _settled(folder):
+                return
+            hashed = _sha256(folder)  # may take longer than a writer waits
+            connection.execute("BEGIN IMMEDIATE")  # keeps writers out
+            if not _settled(folder) or _commits(connection) != before:
                 return
             temporary = folder / f"{SEAL}.tmp"
             with temporary.open("w") as file:
-                file.write(_sealing(version_of(facts(connection)), _sha256(folder)))
+                file.write(_sealing(version_of(facts(connection)), hashed))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(folder / SEAL)
@@ -55,6 +60,11 @@ def check(folder: Path, version: str) -> None:
         raise ReportError(
             f"资料库文件“{folder / DATABASE}”已损坏或换成了别的，请从备份恢复，或删除该文件夹后重新添加报告。"
         )
+
+
+def _commits(connection: sqlite3.Connection) -> int:
+    """Return a number that is another after a commit of anybody else."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _settled(folder: Path) -> bool:

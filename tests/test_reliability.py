@@ -1,5 +1,6 @@
 """The checks of RELIABILITY that need more than one process, a fault or a crowd; numbered as there."""
 
+import contextlib
 import errno
 import gc
 import itertools
@@ -83,6 +84,10 @@ def names(library: Path) -> set[str]:
 
 def answers(library: Path) -> list[list[tuple[str, float]]]:
     pipeline._opened.clear()
+    return answers_now(library)
+
+
+def answers_now(library: Path) -> list[list[tuple[str, float]]]:
     return [
         [(hit.text, round(hit.score, 6)) for hit in search(q, library=library)] for q in QUESTIONS
     ]
@@ -322,6 +327,76 @@ def test_12_a_library_that_is_being_written_is_not_taken_for_a_damaged_one(
     assert (library / SEAL).read_text() == sealed
     add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
     assert (library / SEAL).read_text() != sealed
+
+
+def test_12_what_was_added_while_it_was_open_is_sealed_when_the_newest_is_opened(
+    library: Path, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    one, other, third = reports(tmp_path / "reports", 3)
+    search(QUESTIONS[0], library=library)
+    add(one, library, encoder=fake)
+    assert not (library / SEAL).exists()
+    search(QUESTIONS[0], library=library)
+    assert (library / SEAL).exists()
+    held = pipeline.open_once(library)  # by another thread, say
+    add(other, library, encoder=fake)
+    search(QUESTIONS[0], library=library)
+    assert not (library / SEAL).exists()
+    assert len(held.library.entries()) == 2
+    del held
+    add(third, library, encoder=fake)
+    found = answers_now(library)
+    assert (library / SEAL).exists()
+    assert answers(library) == found
+    assert verify(library) == []
+    pipeline._opened.clear()
+    data = bytearray((library / DATABASE).read_bytes())
+    data[len(data) // 2] ^= 1
+    (library / DATABASE).write_bytes(data)
+    with pytest.raises(ReportError, match="已损坏"):
+        answers(library)
+
+
+def test_12_what_is_written_while_it_is_hashed_is_not_sealed(
+    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (library / SEAL).unlink()
+    (file,) = reports(tmp_path / "reports", 1)
+    hashed = index.seal._sha256
+
+    def meanwhile(folder: Path) -> str:
+        monkeypatch.setattr(index.seal, "_sha256", hashed)
+        found = hashed(folder)
+        add(file, library, encoder=fake)
+        (library / SEAL).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(index.seal, "_sha256", meanwhile)
+    index.seal.seal(library)
+    assert index.seal._sha256 is hashed
+    assert not (library / SEAL).exists()
+    publish(library)
+    assert answers(library)
+
+
+def test_12_what_a_reader_keeps_from_its_file_is_not_sealed_though_it_goes_there_meanwhile(
+    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = index.seal._sha256
+    reader = Library.open(library)
+    add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
+
+    def meanwhile(folder: Path) -> str:
+        found = hashed(folder)
+        reader.close()
+        with contextlib.closing(index.database.connect(library, writing=True)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found
+
+    monkeypatch.setattr(index.seal, "_sha256", meanwhile)
+    index.seal.seal(library)
+    reader.close()
+    assert not (library / SEAL).exists()
 
 
 @pytest.mark.parametrize(
