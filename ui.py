@@ -18,6 +18,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 import uvicorn
+from fastapi.exceptions import RequestValidationError
 from gradio.events import api as endpoint
 
 from index.changes import remove
@@ -40,7 +41,7 @@ from search.web.desk import TOP_K, Chosen, Desk
 from search.web.gate import Gate, Login, host_name
 from search.web.markup import note
 from search.web.report import report
-from search.web.routes import routes
+from search.web.routes import malformed, routes
 from search.web.shelf import shelf
 
 PORT = 7860
@@ -350,7 +351,12 @@ def server(
         max_file_size=MAX_BYTES if folder else 1,
         ssr_mode=False,
         mcp_server=mcp,
-        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+        app_kwargs={
+            "openapi_url": None,
+            "docs_url": None,
+            "redoc_url": None,
+            "exception_handlers": {RequestValidationError: malformed, Exception: malformed},
+        },
         theme=gr.themes.Base(
             font=["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"],
             font_mono=["ui-monospace", "monospace"],
@@ -360,7 +366,7 @@ def server(
         # css= would put the dark rules out of reach
         head=f"<style>{STYLE.read_text('utf-8')}</style><script>{SCRIPT.read_text('utf-8')}</script>",
     )
-    return Gate(app, hosts=hosts, upload=folder is not None, login=login)
+    return Gate(app, hosts=hosts, upload=folder is not None, mcp=mcp, login=login)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,10 @@ DATABASE = "library.db"
 SEAL = "library.seal"
 WAIT = 5.0
 
+LARGE = 2**29
+"""Bytes of a file above which hashing it, which takes seconds, is left to ``verify``. Derived ones are
+mapped then instead of read: many processes share them."""
+
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE documents (

@@ -13,13 +13,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from index import columns, vectors
 from index.columns import Columns
-from index.database import facts, reading, set_facts, told, writing
+from index.database import LARGE, facts, reading, set_facts, told, writing
 from index.vectors import Index
-
-LARGE = 2**29
-"""Bytes above which a file is mapped instead of read: many processes share it, and it is not there
-twice. Hashing it would take seconds at every opening, so that is left to ``verify``; its two ends are
-hashed, which tell one generation from another."""
 
 _END = 2**20
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from index import changes, derived
 from index.changes import Outcome
-from index.database import DATABASE
+from index.database import DATABASE, told
 from index.documents import load, parse, read
 from index.encoder import Encoder, Vectors, load_encoder
 from index.errors import ReportError, reason
@@ -169,7 +169,8 @@ def _look(file: Path, folder: Path) -> tuple[str, Document | None]:
     """Return the sha256 of a file and its report, None if the library holds these bytes already."""
     data = load(file)
     hashed = hashlib.sha256(data).hexdigest()
-    known = (folder / DATABASE).is_file() and changes.holds(folder, hashed)
+    with told(folder):
+        known = (folder / DATABASE).is_file() and changes.holds(folder, hashed)
     return hashed, None if known else parse(data, name=file.name)
 
 

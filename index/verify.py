@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from index import derived
+from index import derived, seal
 from index.database import DATABASE, check_format, reading, told
 from index.store import Library
 
@@ -13,6 +13,8 @@ from index.store import Library
 def verify(folder: Path) -> list[str]:
     """Check a library; return what is wrong with it, a Chinese sentence each."""
     with Library.open(folder) as library:
+        with told(folder):
+            seal.check(folder, library.version, whole=True)
         wrong = list(_misplaced(library))
     with told(folder), reading(folder) as connection:
         check_format(folder, connection)

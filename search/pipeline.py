@@ -1,5 +1,6 @@
 """From a question to cited passages."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -12,6 +13,7 @@ from index.columns import Scope
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.library import default_folder, open_library
+from index.seal import seal
 from index.store import Library, Match
 from index.types import Document, Kind, Passage, Span
 from search.locate import Streams
@@ -223,10 +225,14 @@ def open_once(library: Path | str | None = None) -> Opened:
         )
     folder = (default_folder() if library is None else Path(library)).absolute()
     with _opening:
-        known = _opened.get(folder)
-        if known and known.library.version == version(folder):
+        known, newest = _opened.get(folder), version(folder)
+        if known and known.library.version == newest:
             return known
         loaded = known.encoder if known else None
+        if known and newest:
+            del known, _opened[folder]  # closes it, unless another thread still reads it
+            with contextlib.suppress(ReportError):
+                seal(folder)  # who wrote the newest could not while this was open
         fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
         _opened[folder] = prepare(fresh, encoder)
         return _opened[folder]

@@ -1,23 +1,29 @@
 """The checks of RELIABILITY that need more than one process, a fault or a crowd; numbered as there."""
 
+import contextlib
+import errno
 import gc
 import itertools
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import index.changes
 import index.database
+import index.seal
+import index.store
 from index import Library, ReportError, add, remove, verify
 from index.database import DATABASE, FORMAT, SEAL, writing
 from index.derived import FILES
@@ -78,6 +84,10 @@ def names(library: Path) -> set[str]:
 
 def answers(library: Path) -> list[list[tuple[str, float]]]:
     pipeline._opened.clear()
+    return answers_now(library)
+
+
+def answers_now(library: Path) -> list[list[tuple[str, float]]]:
     return [
         [(hit.text, round(hit.score, 6)) for hit in search(q, library=library)] for q in QUESTIONS
     ]
@@ -111,49 +121,104 @@ def test_8_a_killed_writer_loses_nothing_that_it_told_of(
     assert verify(library) == []
 
 
-class Failing:
-    """A connection that raises at its nth statement."""
+class Fault:
+    """Raises at the nth operation on files and databases, before or after it is done."""
 
-    def __init__(self, connection: sqlite3.Connection, left: list[int]) -> None:
-        self._connection, self._left = connection, left
+    def __init__(self, number: int, *, after: bool) -> None:
+        self.left, self.after = number, after
+
+    def at(self, act: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+        def acted(*args: Any, **kwargs: Any) -> Any:
+            self.left -= 1
+            now = self.left == 0
+            if now and not self.after:
+                raise error
+            done = act(*args, **kwargs)
+            if now:
+                if hasattr(done, "close"):  # what could not be opened is not open
+                    done.close()
+                raise error
+            return Watched(done, self) if hasattr(done, "close") else done
+
+        return acted
+
+    def of_file(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        return self.at(act, OSError(errno.EIO, "Input/output error"))
+
+    def of_database(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        return self.at(act, sqlite3.OperationalError("disk I/O error"))
+
+
+class Watched:
+    """A file or a connection whose operations may fail."""
+
+    def __init__(self, opened: Any, fault: Fault) -> None:
+        self._opened, self._fault = opened, fault
 
     def __getattr__(self, name: str) -> Any:
+        found = getattr(self._opened, name)
         if name in ("execute", "executemany"):
-            self._left[0] -= 1
-            if self._left[0] == 0:
-                raise sqlite3.OperationalError("disk I/O error")
-        return getattr(self._connection, name)
+            return self._fault.of_database(found)
+        return self._fault.of_file(found) if name in ("read", "write", "flush") else found
+
+    def __enter__(self) -> "Watched":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
 
-def test_9_a_fault_at_any_statement_leaves_the_old_library(
-    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+def watch(patch: pytest.MonkeyPatch, fault: Fault) -> None:
+    for module in (index.database, index.seal, index.store):
+        patch.setattr(module, "connect", fault.of_database(index.database.connect))
+    for name in ("open", "mkdir", "stat", "replace", "unlink"):
+        patch.setattr(Path, name, fault.of_file(getattr(Path, name)))
+    patch.setattr(os, "fsync", fault.of_file(os.fsync))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("first", [False, True], ids=["another", "first"])
+def test_9_a_fault_at_any_operation_leaves_the_old_library_or_the_new(
+    tmp_path: Path, fake: FakeEncoder, first: bool, after: bool
 ) -> None:
-    expected = answers(library)
-    file = tmp_path / "new.md"
+    """The report takes the place of another, or is the first of its library."""
+    library, old = tmp_path / "library", tmp_path / "old"
+    file, other = reports(tmp_path / "reports", 2)
+    old.mkdir()
+    if not first:
+        for each in (file, other):
+            add(each, old, encoder=fake)
+    before = None if first else answers(old)
     file.write_text(report("洛阳", 41), "utf-8")
-    connect = index.database.connect
-    failures = 0
+    shutil.copytree(old, library)
+    add(file, library, encoder=fake)
+    new = answers(library)
+    refused = 0
     for number in itertools.count(1):
-        left = [number]
-
-        def failing(folder: Path, *, writing: bool, left: list[int] = left) -> Any:
-            connection = connect(folder, writing=writing)
-            return Failing(connection, left) if writing else connection
-
-        with monkeypatch.context() as patch:
-            patch.setattr(index.database, "connect", failing)
+        pipeline._opened.clear()
+        shutil.rmtree(library)
+        shutil.copytree(old, library)
+        fault = Fault(number, after=after)
+        with pytest.MonkeyPatch.context() as patch:
+            watch(patch, fault)
             try:
                 add(file, library, encoder=fake)
-            except ReportError as exc:
-                failures += 1
-                assert "资料库" in str(exc)
-                assert answers(library) == expected, number
-                continue
-        break
-    assert failures > 20
-    assert file.name in names(library)
-    publish(library)
-    assert verify(library) == []
+            except ReportError:
+                refused += 1
+        if fault.left > 0:
+            break
+        there = (library / DATABASE).is_file() and index.changes.version(library)
+        if there or not first:
+            assert answers(library) in (before, new), number
+            assert [each for each in verify(library) if not each.startswith(FILES)] == [], number
+        pipeline._opened.clear()
+        add(file, library, encoder=fake)
+        assert answers(library) == new, number
+        assert verify(library) == [], number
+        left = {each.name for each in library.iterdir()}
+        assert left - {f"{DATABASE}-wal", f"{DATABASE}-shm"} == {DATABASE, *FILES, SEAL}, number
+    assert refused > 20
+    assert number > 60
 
 
 @contextmanager
@@ -262,6 +327,76 @@ def test_12_a_library_that_is_being_written_is_not_taken_for_a_damaged_one(
     assert (library / SEAL).read_text() == sealed
     add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
     assert (library / SEAL).read_text() != sealed
+
+
+def test_12_what_was_added_while_it_was_open_is_sealed_when_the_newest_is_opened(
+    library: Path, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    one, other, third = reports(tmp_path / "reports", 3)
+    search(QUESTIONS[0], library=library)
+    add(one, library, encoder=fake)
+    assert not (library / SEAL).exists()
+    search(QUESTIONS[0], library=library)
+    assert (library / SEAL).exists()
+    held = pipeline.open_once(library)  # by another thread, say
+    add(other, library, encoder=fake)
+    search(QUESTIONS[0], library=library)
+    assert not (library / SEAL).exists()
+    assert len(held.library.entries()) == 2
+    del held
+    add(third, library, encoder=fake)
+    found = answers_now(library)
+    assert (library / SEAL).exists()
+    assert answers(library) == found
+    assert verify(library) == []
+    pipeline._opened.clear()
+    data = bytearray((library / DATABASE).read_bytes())
+    data[len(data) // 2] ^= 1
+    (library / DATABASE).write_bytes(data)
+    with pytest.raises(ReportError, match="已损坏"):
+        answers(library)
+
+
+def test_12_what_is_written_while_it_is_hashed_is_not_sealed(
+    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (library / SEAL).unlink()
+    (file,) = reports(tmp_path / "reports", 1)
+    hashed = index.seal._sha256
+
+    def meanwhile(folder: Path) -> str:
+        monkeypatch.setattr(index.seal, "_sha256", hashed)
+        found = hashed(folder)
+        add(file, library, encoder=fake)
+        (library / SEAL).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(index.seal, "_sha256", meanwhile)
+    index.seal.seal(library)
+    assert index.seal._sha256 is hashed
+    assert not (library / SEAL).exists()
+    publish(library)
+    assert answers(library)
+
+
+def test_12_what_a_reader_keeps_from_its_file_is_not_sealed_though_it_goes_there_meanwhile(
+    library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = index.seal._sha256
+    reader = Library.open(library)
+    add(reports(tmp_path / "reports", 1)[0], library, encoder=fake)
+
+    def meanwhile(folder: Path) -> str:
+        found = hashed(folder)
+        reader.close()
+        with contextlib.closing(index.database.connect(library, writing=True)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found
+
+    monkeypatch.setattr(index.seal, "_sha256", meanwhile)
+    index.seal.seal(library)
+    reader.close()
+    assert not (library / SEAL).exists()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Who gets in, with how much, what is written down, and how it ends (RELIABILITY 4, 18, 22)."""
 
+import asyncio
 import base64
+import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 import statistics
@@ -10,19 +13,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi.testclient import TestClient
 
 import ui
 from index import ReportError
 from search.web import desk as desks
 from search.web.desk import Desk
-from search.web.gate import Login
+from search.web.gate import Gate, Login
+from search.web.routes import routes
 from tests.conftest import ROOT, FakeEncoder, serve
 
 QUESTION = "行政复议受理了多少件？"
@@ -115,12 +120,76 @@ def test_an_ordinary_question_is_answered(address: str) -> None:
         "/library.db",
         "/docs",
         "/openapi.json",
+        "/no-such-address",
+        "//",
+        "//healthz",
+        "/config/",
+        "/%67radio_api/file=/etc/passwd",
+        "/gradio_api%2ffile=/etc/passwd",
+        "/assets/../gradio_api/file=/etc/passwd",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets//etc/passwd",
+        "/gradio_api/call/../file=/etc/passwd",
+        "/gradio_api/info%0a",
+        "/gradio_api/mcp/",
+        "/gradio_api/heartbeat/x",
     ],
 )
 def test_nothing_else_is_served(address: str, path: str) -> None:
     status, _, data = fetch(address, path)
-    assert 400 <= status < 500
+    assert status == 404
     assert b"root:" not in data
+
+
+USED = {
+    "/", "/config", "/favicon.ico", "/manifest.json", "/theme.css",
+    "/assets/{path:path}", "/static/{path:path}",
+    "/healthz", "/readyz", "/report/{sha256}", "/evidence/{format}",
+    "/gradio_api/info", "/gradio_api/app_id", "/gradio_api/cancel", "/gradio_api/reset",
+    "/gradio_api/queue/join", "/gradio_api/queue/data",
+    "/gradio_api/call/{api_name}", "/gradio_api/call/{api_name}/{event_id}",
+    "/gradio_api/call/v2/{api_name}", "/gradio_api/call/v2/{api_name}/{event_id}",
+}  # fmt: skip
+
+
+def routed(within: Iterable[Any], before: str = "") -> Iterator[str]:
+    """The addresses of an application, with the names of what varies in them."""
+    for route in within:
+        inside = getattr(route, "original_router", route)  # as FastAPI 0.165 keeps a router
+        path = before + getattr(route, "path", "")
+        if getattr(inside, "routes", None):
+            yield from routed(inside.routes, path)
+        else:
+            yield path
+
+
+@pytest.mark.parametrize("more", [set(), {"/gradio_api/upload", "/gradio_api/mcp"}])
+def test_what_gradio_serves_beside_what_is_used_is_not_there(library: Path, more: set[str]) -> None:
+    reached: set[str] = set()
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        reached.add(scope["address"])
+
+    async def turned_away(message: Any) -> None:
+        assert message.get("status", 404) == 404
+
+    async def knock() -> None:
+        app: Any = ui.server(Desk(library), library, hosts=["a"], login=None, mcp=True)._app
+        addresses = set(routed(app.routes))
+        assert len(addresses) > 80 and addresses >= USED | {"/gradio_api/upload", "/gradio_api/mcp"}
+        gate = Gate(behind, hosts=["a"], upload=bool(more), mcp=bool(more))
+        for address in addresses:
+            path = re.sub(r"\{[^}]*\}", "x", address)
+            scope = {"type": "http", "method": "GET", "path": path, "address": address}
+            await gate({**scope, "headers": [(b"host", b"a")]}, None, turned_away)  # type: ignore[arg-type]
+
+    asyncio.run(knock())  # Gradio makes loops of its own where none runs
+    assert reached == USED | more
+
+
+def test_the_page_and_its_clients_do_without_the_stream_that_is_turned_away(address: str) -> None:
+    _, _, data = fetch(address, "/config")
+    assert json.loads(data)["connect_heartbeat"] is False
 
 
 def test_nothing_can_be_uploaded(address: str) -> None:
@@ -129,7 +198,7 @@ def test_nothing_can_be_uploaded(address: str) -> None:
         status, _, _ = fetch(
             address, path, method="POST", body=body, Content_Type="multipart/form-data; boundary=x"
         )
-        assert 400 <= status < 500
+        assert status == 404
 
 
 def test_too_much_is_refused_whether_it_says_so_or_not(address: str) -> None:
@@ -151,6 +220,16 @@ def test_too_much_is_refused_whether_it_says_so_or_not(address: str) -> None:
             told = told or b" 413 "
     assert b" 413 " in told
     assert question(address)[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b"null", b"{}", b'{"nope": 1}'])
+@pytest.mark.parametrize("name", ["call/v2/search", "call/search", "call/v2/nope", "queue/join"])
+def test_what_is_no_question_is_refused_in_a_sentence(address: str, name: str, body: bytes) -> None:
+    status, _, data = fetch(
+        address, f"/gradio_api/{name}", method="POST", body=body, Content_Type="application/json"
+    )
+    assert status == 400
+    assert "应当是一个 JSON 对象" in json.loads(data)["detail"]
 
 
 def test_the_page_cannot_be_framed_and_says_where_its_scripts_come_from(address: str) -> None:
@@ -270,13 +349,24 @@ def test_what_was_asked_is_still_answered_when_it_is_told_to_stop(real: Path) ->
     reading = threading.Thread(
         target=lambda: found.append(fetch(served, f"/gradio_api/call/search/{event}")[2])
     )
-    reading.start()
-    time.sleep(0.02)
-    server.send_signal(signal.SIGTERM)
-    reading.join(timeout=30)
-    assert b"event: complete" in found[0]
-    assert server.wait(timeout=30) in (0, -signal.SIGTERM)
+    with kept_open(served, "/"), kept_open(served, "/gradio_api/heartbeat/x"):
+        reading.start()
+        time.sleep(0.02)
+        server.send_signal(signal.SIGTERM)
+        reading.join(timeout=30)
+        assert b"event: complete" in found[0]
+        assert server.wait(timeout=5) in (0, -signal.SIGTERM)
     server.communicate()
+
+
+@contextlib.contextmanager
+def kept_open(address: str, path: str) -> Iterator[None]:
+    """Ask as a browser does, which keeps the connection when it has its answer."""
+    parts = urlsplit(address)
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        assert raw.recv(9) == b"HTTP/1.1 "
+        yield
 
 
 def test_whoever_comes_when_all_places_are_taken_is_told_so(
@@ -284,6 +374,9 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so(
 ) -> None:
     monkeypatch.setattr(desks, "WAITING", 2)
     desk = Desk(library)
+    document = desk.opened().reports[0].document
+    chosen = [{"d": document.sha256, "p": 1}]
+    asked = TestClient(routes(desk))
     go = threading.Event()
     inside = threading.Semaphore(0)
 
@@ -301,10 +394,14 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so(
         time.sleep(0.01)
     with pytest.raises(ReportError, match="正忙"):
         desk.ask(QUESTION)
+    refused = asked.get(f"/report/{document.sha256}"), asked.post("/evidence/md", json=chosen)
+    assert [(reply.status_code, "正忙" in reply.text) for reply in refused] == [(503, True)] * 2
     go.set()
     for holder in holders:
         holder.join()
     assert "yj-card" in desk.ask(QUESTION)
+    served = asked.get(f"/report/{document.sha256}"), asked.post("/evidence/md", json=chosen)
+    assert [reply.status_code for reply in served] == [200, 200]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from index.errors import ReportError
-from search import records
+from search import evidence, records
 from search.check import checked
 from search.compare import compared
 from search.pipeline import Opened, answer, open_once
@@ -28,6 +29,10 @@ WAITING = 30
 """Questions that wait for their turn; whoever comes then is told to try again."""
 
 Chosen = Sequence[Any]
+
+
+class Busy(ReportError):
+    """Too many wait already."""
 
 
 class Desk:
@@ -66,12 +71,19 @@ class Desk:
 
     def report(self, sha256: str) -> str | None:
         """Return the report whose hash begins so as HTML; None if there is none."""
-        opened = self.opened()
-        documents = (each.document for each in opened.reports)
-        found = next(
-            (d for d in documents if len(sha256) > 7 and d.sha256.startswith(sha256)), None
-        )
-        return report(found, reading(opened.library, found)) if found else None
+        with self._turn("report"):
+            opened = self.opened()
+            documents = (each.document for each in opened.reports)
+            found = next(
+                (d for d in documents if len(sha256) > 7 and d.sha256.startswith(sha256)), None
+            )
+            return report(found, reading(opened.library, found)) if found else None
+
+    def export(self, chosen: object, format: evidence.Format) -> bytes:
+        """Return chosen passages as a file; ``chosen`` as ``evidence.collect`` has it."""
+        with self._turn("evidence"):
+            pack = evidence.collect(chosen, self.opened(), made=datetime.now().astimezone())
+            return evidence.write(pack, format)
 
     def search_record(self, question: str, top_k: int, **where: Any) -> records.Record:
         """Return the hits of a question as a record."""
@@ -91,16 +103,16 @@ class Desk:
             return records.of_checked(checked(text, self.opened(), named(**where)))
 
     @contextlib.contextmanager
-    def _turn(self, kind: str, text: object) -> Iterator[None]:
+    def _turn(self, kind: str, text: object = None) -> Iterator[None]:
         """Wait for a turn and log what was done with it; the text only if that is wanted.
 
-        Raises ``ReportError`` if too many wait already.
+        Raises ``Busy`` if too many wait already.
         """
         length = len(text) if isinstance(text, str) else 0
         with self._lock:
             if self._inside >= RUNNING + WAITING:
                 log(kind, length=length, outcome="busy", ms=0.0)
-                raise ReportError("现在提问的人太多，正忙，请过几秒再试。")
+                raise Busy("现在提问的人太多，正忙，请过几秒再试。")
             self._inside += 1
         started = time.perf_counter()
         outcome = "failed"
@@ -114,7 +126,9 @@ class Desk:
         finally:
             with self._lock:
                 self._inside -= 1
-            told: dict[str, object] = {"question": text} if self._log_questions else {}
+            told: dict[str, object] = (
+                {"question": text} if self._log_questions and text is not None else {}
+            )
             took = round((time.perf_counter() - started) * 1000, 1)
             log(kind, length=length, outcome=outcome, ms=took, **told)
 

@@ -24,13 +24,19 @@ MAX_BODY = 4 * 2**20
 
 MAX_UPLOAD = 256 * 2**20
 
-_UNUSED = re.compile(
-    r"(?:/gradio_api)?/(?:proxy|component_server|monitoring|deep_link|vibe|runs|file|login|dev|stream"
-    r"|custom_component|openapi\.json|docs|redoc)(?![\w-])"
-)
-_UPLOAD = "/gradio_api/upload"
-_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", re.I)
 _OPEN = ("/healthz", "/readyz")
+_UPLOAD = "/gradio_api/upload"
+# What the page, gradio_client and curl ask for. Gradio serves much more, and a later one may add to it.
+_USED = (
+    *_OPEN,
+    r"/(?:config|favicon\.ico|manifest\.json|theme\.css)?",
+    r"/(?:assets|static)(?:/(?!\.)[\w.-]+)+",
+    r"/(?:report|evidence)/\w+",
+    r"/gradio_api/(?:info|app_id|cancel|reset|queue/join|queue/data)",
+    r"/gradio_api/call/(?:v2/)?\w+(?:/\w+)?",
+)
+_MCP = "/gradio_api/mcp/?"
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", re.I)
 _QUIET = ("/assets/", "/static/", "/theme.css")  # parts of every page, not worth a line in the log
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -72,15 +78,23 @@ class Gate:
     """An ASGI application that lets a request through to another, or answers it itself.
 
     ``hosts`` are the names, without port, that the page answers to: whatever another name points
-    here from, and pages of other origins, are turned away. Streams pass as they come.
+    here from, and pages of other origins, are turned away. Only addresses that are in use are
+    served; those of ``upload`` and ``mcp`` if these are wanted. Streams pass as they come.
     """
 
     def __init__(
-        self, app: App, *, hosts: Iterable[str], upload: bool, login: Login | None = None
+        self,
+        app: App,
+        *,
+        hosts: Iterable[str],
+        upload: bool,
+        mcp: bool,
+        login: Login | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._upload = upload
+        used = (*_USED, *[_UPLOAD] * upload, *[_MCP] * mcp)
+        self._served = re.compile("|".join(used), re.ASCII)
         self._login = login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,14 +158,14 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return 403, "不接受来自别的网站的请求。"
-        path = re.sub("/+", "/", scope["path"])
+        path = scope["path"]  # as the router sees it: decoded, neither "//" nor ".." resolved
         if (
             self._login
             and path not in _OPEN
             and not self._login.opens(headers.get(b"authorization", ""))
         ):
             return 401, "请输入用户名和密码。"
-        if _UNUSED.match(path) or (path.startswith(_UPLOAD) and not self._upload):
+        if not self._served.fullmatch(path):
             return 404, "没有这个地址。"
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self._limit(path):
@@ -159,7 +173,7 @@ class Gate:
         return None
 
     def _limit(self, path: str) -> int:
-        return MAX_UPLOAD if path.startswith(_UPLOAD) else MAX_BODY
+        return MAX_UPLOAD if path == _UPLOAD else MAX_BODY
 
 
 def log(event: str, **told: object) -> None:

@@ -1,15 +1,14 @@
 """What the script of the page fetches beside what Gradio serves, and how the server is."""
 
 import json
-from datetime import datetime
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from index.errors import ReportError
-from search import evidence
-from search.web.desk import Desk
+from search.web.desk import Busy, Desk
 from search.web.markup import note
 
 _MIME = {
@@ -18,6 +17,8 @@ _MIME = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
 }
+# These only put a question into the queue: what fails there is the question.
+_CALLS = ("/gradio_api/call/", "/gradio_api/queue/join", "/gradio_api/cancel")
 
 
 def routes(desk: Desk) -> FastAPI:
@@ -51,6 +52,14 @@ def routes(desk: Desk) -> FastAPI:
     return app
 
 
+def malformed(request: Request, exc: Exception) -> Response:
+    """Answer for Gradio what it could not read, or failed at."""
+    if isinstance(exc, RequestValidationError) or request.url.path.startswith(_CALLS):
+        told = "没有这个接口，或者参数不对：内容应当是一个 JSON 对象，写法见 /gradio_api/info。"
+        return JSONResponse({"detail": told}, 400)
+    return JSONResponse({"detail": "服务器出错了，请稍后再试。"}, 500)
+
+
 def _export(desk: Desk, format: str, body: bytes) -> Response:
     if format not in _MIME:
         return PlainTextResponse("没有这种格式。", 404)
@@ -59,7 +68,6 @@ def _export(desk: Desk, format: str, body: bytes) -> Response:
     except (ValueError, RecursionError):
         return PlainTextResponse("收到的不是证据清单。", 400)
     try:
-        pack = evidence.collect(chosen, desk.opened(), made=datetime.now().astimezone())
-        return Response(evidence.write(pack, format), media_type=_MIME[format])  # type: ignore[arg-type]
+        return Response(desk.export(chosen, format), media_type=_MIME[format])  # type: ignore[arg-type]
     except ReportError as exc:
-        return PlainTextResponse(str(exc), 400)
+        return PlainTextResponse(str(exc), 503 if isinstance(exc, Busy) else 400)
