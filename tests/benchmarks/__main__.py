@@ -215,10 +215,9 @@ def _peer(
         "folder": given.work / "peers" / name / peer.replace(" ", "-"),
     }
     build = apart("peers:measure_build", corpus=corpus, **own)
-    asked = {"questions": questions, **own}
-    cold = [apart("peers:measure_questions", limit=1, **asked)["cold"] for _ in range(given.runs)]
-    whole = apart("peers:measure_questions", limit=given.questions, **asked)
-    return {"build": [build], "cold": cold, "asked": whole, "load": os.getloadavg()[0]}
+    cold = [apart("peers:measure_cold", question=_FIRST_QUESTION, **own) for _ in range(given.runs)]
+    asked = apart("peers:measure_questions", questions=questions, limit=given.questions, **own)
+    return {"build": build, "cold": cold, "asked": asked, "load": os.getloadavg()[0]}
 
 
 def _report(bench: Bench) -> None:

@@ -79,7 +79,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 def _machine(results: Results) -> str:
     known = results["machine"]
     loads = [part["load"] for part in (*results.get("sizes", {}).values(), *results.get("limits", {}).values()) if "load" in part]  # fmt: skip
-    busy = f"；量的时候别的程序占用的平均负载 {min(loads):.1f} 到 {max(loads):.1f}" if loads else ""
+    busy = f"，各项开始时的平均负载 {min(loads):.1f} 到 {max(loads):.1f}" if loads else ""
     versions = "、".join(f"{name} {version}" for name, version in known["versions"].items())
     return f"{known['date']}，{known['cpu']}，{known['cores']} 核，{known['memory_gb']:.0f} GB 内存{busy}。{versions}。"
 
@@ -174,14 +174,14 @@ def _peers(title: str, rows: dict[str, Results]) -> str:
     lines = []
     for name, row in whole.items():
         ranks, warm = row["asked"]["ranks"], quantiles(row["asked"]["warm"])["p50"]
-        ratio = f"（{warm / quantiles(own['asked']['warm'])['p50']:.2f} 倍）" if own else ""
+        ratio = f"（{warm / quantiles(own['asked']['warm'])['p50']:.2g} 倍）" if own else ""
         lines.append([
             name,
             f"{sum(rank == 1 for rank in ranks) / len(ranks):.3f}",
             f"{sum(1 / rank for rank in ranks if rank) / len(ranks):.3f}",
             f"{_ms(warm)}{ratio}",
             f"{median(row['cold']):.2f}",
-            f"{median(each['build'] for each in row['build']):.1f}",
+            f"{row['build']['build']:.1f}",
             f"{row['asked']['peak_mb']:.0f}",
             f"{row['asked']['length']:.0f}",
             row["setting"],
