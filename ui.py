@@ -29,7 +29,7 @@ from index.errors import ReportError, reason
 from index.library import add_many, default_folder, ensure_default, publish
 from index.readers import SUFFIXES
 from index.terminal import Parser
-from index.types import Document
+from index.types import Report
 from search import evidence
 from search.check import MAX_CHARACTERS as MAX_DRAFT
 from search.pipeline import Opened
@@ -162,7 +162,7 @@ def _asking(desk: Desk, first: Opened) -> tuple[list[gr.Dropdown], list[gr.compo
         with gr.Column(scale=1, min_width=300):
             found = gr.HTML(_HINT, elem_id="yj-results")
         with gr.Column(scale=1, min_width=300, elem_id="yj-report"):
-            shown = first.reports[0].document if first.reports else None
+            shown = first.library.document(first.reports[0].id) if first.reports else None
             text = report(shown, reading(first.library, shown)) if shown else ""
             gr.HTML(f'<div class="yj-slot">{text}</div>')
     again, over = (
@@ -326,7 +326,7 @@ def _or_error(act: Callable[..., Record], *given: Any, **where: Any) -> Record:
 
 def _choices(opened: Opened) -> tuple[list[Any], ...]:
     """Return what can be chosen of each filter."""
-    documents: list[Document] = [each.document for each in opened.reports]
+    documents: list[Report] = [each.document for each in opened.reports]
     return (
         [(document.title or document.name, document.sha256) for document in documents],
         sorted({document.region for document in documents if document.region}),

@@ -114,12 +114,11 @@ def _list(given: argparse.Namespace, folder: Path) -> int:
 
 
 def _fields(entry: Entry) -> dict[str, object]:
-    pages = len(entry.document.pages) or None
     return {
         "id": entry.id,
         **metadata(entry.document),
         "passages": entry.passages,
-        "pages": pages,
+        "pages": entry.pages or None,
     }
 
 

@@ -25,7 +25,7 @@ from index.database import (
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
 from index.store import Library, check_encoder, text_sha256
-from index.types import Document, Passage, Section
+from index.types import Document, Passage, Report, Section
 
 Outcome = Literal["新增", "更新", "未变"]
 """What adding a file did: a new report, a new version of one, nothing."""
@@ -143,7 +143,7 @@ def _delete(connection: sqlite3.Connection, id: int) -> None:
     set_facts(connection, generation=int(facts(connection)["generation"]) + 1)
 
 
-def remove(folder: Path, id: int) -> Document:
+def remove(folder: Path, id: int) -> Report:
     """Remove a document and return it. Raises ``ReportError`` if there is none of this id."""
     with Library.open(folder) as library:
         entry = next((entry for entry in library.entries() if entry.id == id), None)

@@ -19,17 +19,22 @@ from index.columns import Mask, Positions, Scope
 from index.database import DATABASE, check_format, connect, facts, told, version_of
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.types import Document, Field, Kind, Passage, Section, Segment, Span
+from index.types import Document, Field, Kind, Passage, Report, Section, Segment, Span
 from index.vectors import FLAT, unpack
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document of a library with the id by which it is removed."""
+    """A report of a library with the id by which it is removed; how many passages and pages it has.
+
+    ``paths`` are the files that hold it; ``pages`` is 0 where the format has none.
+    """
 
     id: int
-    document: Document
+    document: Report
     passages: int
+    pages: int
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,34 @@ class Library:
             return unpack([self._facts["probes"]], int(self._facts["dim"]))
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return the documents in the order they were added."""
+        """Return the reports in the order they were added."""
         rows = self._rows(
-            "SELECT d.id, count(p.id) FROM documents d LEFT JOIN passages p ON p.document_id = d.id"
-            " GROUP BY d.id ORDER BY d.id"
+            f"SELECT d.id, {_REPORT}, (SELECT count(*) FROM passages WHERE document_id = d.id),"
+            " json_array_length(pages), (SELECT json_group_array(path) FROM"
+            " (SELECT path FROM files WHERE document_id = d.id ORDER BY path)) FROM documents d ORDER BY id"
         )
-        return tuple(Entry(id, self._document(id), count) for id, count in rows)
+        with told(self.folder):
+            return tuple(
+                Entry(id, Report(**_report(*known)), passages, pages, tuple(json.loads(paths)))
+                for id, *known, passages, pages, paths in rows
+            )
+
+    def document(self, id: int) -> Document:
+        """Return a report with its text. Raises ``ReportError`` if that is not what was added."""
+        if id not in self._documents:
+            sql = f"SELECT text_sha256, {_REPORT}, text, fields, furniture, pages FROM documents WHERE id = ?"
+            with told(self.folder):
+                hashed, *row, text, fields, furniture, pages = self._rows(sql, (id,))[0]
+                if text_sha256(text) != hashed:
+                    raise ValueError("the text is not the one that was added")
+                self._documents[id] = Document(
+                    **_report(*row),
+                    text=text,
+                    fields=_fields(fields),
+                    furniture=_spans(furniture),
+                    pages=tuple(json.loads(pages)),
+                )
+        return self._documents[id]
 
     def headings(self, document: str) -> tuple[Section, ...]:
         """Return the sections of the document with this sha256 in order, run-in ones too."""
@@ -277,7 +304,7 @@ class Library:
         _, document_id, number, spans, role, *heading, kind, header = row
         section = _section(*heading) if heading[0] else None
         return Passage(
-            self._document(document_id),
+            self.document(document_id),
             number,
             _spans(spans),
             role,
@@ -293,20 +320,6 @@ class Library:
         for id, _, *segment in self._in(sql, passage_ids):
             found[id].append(Segment(*segment))
         return {id: tuple(segments) for id, segments in found.items()}
-
-    def _document(self, id: int) -> Document:
-        if id not in self._documents:
-            sql = (
-                "SELECT text_sha256, name, text, sha256, title, issuer, doc_number, signer, addressee, date,"
-                " year, fields, furniture, pages FROM documents WHERE id = ?"
-            )
-            with told(self.folder):
-                hashed, *row = self._rows(sql, (id,))[0]
-                document = _to_document(*row)
-                if text_sha256(document.text) != hashed:
-                    raise ValueError("the text is not the one that was added")
-            self._documents[id] = document
-        return self._documents[id]
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, told(self.folder):
@@ -338,17 +351,17 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _to_document(
-    name: str, text: str, sha256: str, title: str | None, issuer: str | None,
-    doc_number: str | None, signer: str | None, addressee: str | None, day: str | None,
-    year: int | None, fields: str, furniture: str, pages: str,
-) -> Document:  # fmt: skip
-    places = ((role, tuple((a, b) for a, b in spans)) for role, spans in json.loads(fields))
-    return Document(
-        name, text, sha256, title, issuer, doc_number, signer, addressee,
-        date.fromisoformat(day) if day else None, year, tuple(Field(*place) for place in places),
-        _spans(furniture), tuple(json.loads(pages)),
-    )  # fmt: skip
+_REPORT = "name, sha256, title, issuer, doc_number, signer, addressee, date, year"
+
+
+def _report(*row: Any) -> dict[str, Any]:
+    """Return the fields of a ``Report`` from their columns."""
+    known = dict(zip(_REPORT.split(", "), row, strict=True))
+    return known | {"date": known["date"] and date.fromisoformat(known["date"])}
+
+
+def _fields(stored: str) -> tuple[Field, ...]:
+    return tuple(Field(role, tuple((a, b) for a, b in spans)) for role, spans in json.loads(stored))
 
 
 def _spans(stored: str) -> tuple[Span, ...]:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from index.errors import ReportError, printable
 from index.terms import columns
-from index.types import Document
+from index.types import Report
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +45,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def metadata(document: Document) -> dict[str, object]:
+def metadata(document: Report) -> dict[str, object]:
     """Return what is known of a report, ready for JSON."""
     names = (
         "name", "title", "issuer", "region", "doc_number", "signer", "addressee", "year", "sha256",

@@ -48,17 +48,13 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A report: its decoded text, never changed, and the metadata found in it.
+class Report:
+    """What is known of a report without its text; None where the text does not hold it.
 
-    ``sha256`` is that of the file's bytes. A metadata value that the text does not hold is None.
-    ``year`` is the year reported on, not that of ``date``. ``furniture`` is what stands in the text
-    beside the report: page numbers, running heads, buttons of a site. ``pages``: where each page of
-    a PDF begins.
+    ``sha256`` is that of the file's bytes. ``year`` is the year reported on, not that of ``date``.
     """
 
     name: str
-    text: str = field(repr=False)
     sha256: str
     title: str | None
     issuer: str | None
@@ -67,9 +63,6 @@ class Document:
     addressee: str | None
     date: date | None
     year: int | None
-    fields: tuple[Field, ...] = ()
-    furniture: tuple[Span, ...] = field(default=(), repr=False)
-    pages: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def region(self) -> str | None:
@@ -81,6 +74,20 @@ class Document:
             if match and match["stem"][0] not in "省市县区本":
                 return match["stem"]
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Report):
+    """A report with its decoded text, never changed, and where the fields of its head stand in it.
+
+    ``furniture`` is what stands in the text beside the report: page numbers, running heads, buttons
+    of a site. ``pages``: where each page of a PDF begins.
+    """
+
+    text: str = field(repr=False)
+    fields: tuple[Field, ...] = ()
+    furniture: tuple[Span, ...] = field(default=(), repr=False)
+    pages: tuple[int, ...] = field(default=(), repr=False)
 
     def page(self, offset: int) -> int | None:
         """Return the page from 1 on which a character stands; None if the file has no pages."""

@@ -45,7 +45,7 @@ def _changed_vectors(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _misplaced(library: Library) -> Iterator[str]:
     for entry in library.entries():
-        length = len(entry.document.text)
+        length = len(library.document(entry.id).text)
         title = entry.document.title or entry.document.name
         passages = library.passages(document=entry.document.sha256).values()
         for passage in passages:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.encoder import Vectors
-from index.types import Document, Kind, Span
+from index.types import Document, Kind, Report, Span
 from search.figures import asks_for_figure, best_figure, figures
 from search.marks import answer_marks, marks
 from search.pipeline import Opened, open_once, read
@@ -31,7 +31,7 @@ class Row:
     ``figure`` is the place in ``hit.text`` of the number asked for, None if none is asked or given.
     """
 
-    document: Document
+    document: Report
     hit: Hit | None
     figure: Span | None
 

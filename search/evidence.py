@@ -254,7 +254,8 @@ def _read(data: bytes) -> list[dict[str, Any]]:
 
 def _verified(row: dict[str, Any], opened: Opened) -> Verified:
     text, citation, sha256 = row["text"], row["citation"], row["document"]["sha256"]
-    document = next((r.document for r in opened.reports if r.document.sha256 == sha256), None)
+    known = next((r.id for r in opened.reports if r.document.sha256 == sha256), None)
+    document = None if known is None else opened.library.document(known)
     if document and text and "".join(document.text[a:b] for a, b in row["spans"]) == text:
         return Verified(text, citation, "一致")
     for place in opened.streams.standing(text):

@@ -241,7 +241,7 @@ def open_once(library: Path | str | None = None) -> Opened:
 def prepare(library: Library, encoder: Encoder) -> Opened:
     """Return an open library with its encoder, the reader and what is measured of it once."""
     reports = list_reports(library)
-    regions = sorted(filter(None, {report.document.region for report in reports}))
+    regions = sorted(filter(None, {report.region for report in reports}))
     return Opened(
         library,
         encoder,

@@ -8,7 +8,7 @@ from index.columns import KINDS, Scope
 from index.errors import ReportError
 from index.store import Library
 from index.terms import numeral, tidy
-from index.types import Document, Kind
+from index.types import Kind, Report
 
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|[一二][〇○零一二三四五六七八九]{3}(?=年)")
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
@@ -24,10 +24,11 @@ and in 1.00 at 0.25, and hit@1 is 0.30, 0.65 and 0.65."""
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A report of a library: ``years`` are those it tells of, by its metadata and its headings."""
+    """A report of a library, with its place: ``years`` are those its metadata and headings tell of."""
 
     id: int
-    document: Document
+    document: Report
+    region: str | None
     years: frozenset[int]
 
 
@@ -51,13 +52,13 @@ def check_filters(
 
     Raises ``ReportError`` if a name is no string, a year no whole number, or a kind none of the five.
     """
-    names = _several(documents, "报告", Document, str)
+    names = _several(documents, "报告", Report, str)
     chosen = _several(kinds, "性质", str)
     unknown = next((kind for kind in chosen or () if kind not in KINDS), None)
     if unknown is not None:
         raise ReportError(f"性质应当是{'、'.join(KINDS)}之一，收到的是“{unknown}”，请改正。")
     return Filters(
-        names and tuple(n.sha256 if isinstance(n, Document) else n for n in names),
+        names and tuple(n.sha256 if isinstance(n, Report) else n for n in names),
         _several(regions, "地区", str),
         _several(years, "年度", int),
         chosen,
@@ -67,8 +68,8 @@ def check_filters(
 def list_reports(library: Library) -> tuple[Listed, ...]:
     """Return the reports of a library with the years that each tells of."""
     return tuple(
-        Listed(entry.id, entry.document, frozenset(_years(library, entry.document)))
-        for entry in library.entries()
+        Listed(e.id, e.document, e.document.region, frozenset(_years(library, e.document)))
+        for e in library.entries()
     )
 
 
@@ -79,19 +80,23 @@ def chosen(filters: Filters, reports: Sequence[Listed]) -> tuple[int, ...] | Non
     """
     left = list(reports)
     limits: tuple[
-        tuple[str, Sequence[object] | None, Callable[[Document], Sequence[object]]], ...
+        tuple[str, Sequence[object] | None, Callable[[Listed], Sequence[object]]], ...
     ] = (
-        ("报告", filters.documents, lambda d: (d.name, d.title, d.sha256)),
-        ("地区", filters.regions and tuple(map(_place, filters.regions)), lambda d: (d.region,)),
-        ("年度", filters.years, lambda d: (d.year,)),
+        (
+            "报告",
+            filters.documents,
+            lambda r: (r.document.name, r.document.title, r.document.sha256),
+        ),
+        ("地区", filters.regions and tuple(map(_place, filters.regions)), lambda r: (r.region,)),
+        ("年度", filters.years, lambda r: (r.document.year,)),
     )
     for what, wanted, names in limits:
         if wanted is not None:
-            known = {name for report in reports for name in names(report.document)} - {None}
+            known = {name for report in reports for name in names(report)} - {None}
             for one in wanted:
                 if one not in known:
                     raise ReportError(_unknown(what, one, known))
-            left = [r for r in left if any(name in wanted for name in names(r.document))]
+            left = [r for r in left if any(name in wanted for name in names(r))]
     return None if all(wanted is None for _, wanted, _ in limits) else tuple(r.id for r in left)
 
 
@@ -102,7 +107,7 @@ def preferred(question: str, reports: Sequence[Listed]) -> dict[int, float]:
     """
     if len(reports) < 2:
         return {}
-    of_place = {r.id for r in reports if r.document.region and _names(question, r.document.region)}
+    of_place = {r.id for r in reports if r.region and _names(question, r.region)}
     named = {numeral(year) for year in _YEAR.findall(tidy(question))}
     about = [r for r in reports if not of_place or r.id in of_place]
     if named:
@@ -131,7 +136,7 @@ def _names(question: str, region: str) -> bool:
     return bool(_NATION.search(question)) if region == "全国" else region in question
 
 
-def _years(library: Library, document: Document) -> Iterable[int]:
+def _years(library: Library, document: Report) -> Iterable[int]:
     if document.year:
         yield document.year
     for section in library.headings(document.sha256):

@@ -26,7 +26,10 @@ def answers(library: Path, question: str = "行政复议受理了多少件") -> 
 
 def test_what_is_read_back_is_what_was_put_in(opened: Library) -> None:
     document = read(REPORT)
-    assert [entry.document for entry in opened.entries()] == [document]
+    (entry,) = opened.entries()
+    assert opened.document(entry.id) == document
+    assert (entry.document.title, entry.document.date) == (document.title, document.date)
+    assert (entry.passages, entry.pages, entry.paths) == (34, 0, (str(REPORT),))
     assert tuple(opened.passages(document=document.sha256).values()) == passages(document)
 
 

@@ -73,11 +73,12 @@ class Desk:
         """Return the report whose hash begins so as HTML; None if there is none."""
         with self._turn("report"):
             opened = self.opened()
-            documents = (each.document for each in opened.reports)
-            found = next(
-                (d for d in documents if len(sha256) > 7 and d.sha256.startswith(sha256)), None
-            )
-            return report(found, reading(opened.library, found)) if found else None
+            hashes = ((each.id, each.document.sha256) for each in opened.reports)
+            id = next((i for i, h in hashes if len(sha256) > 7 and h.startswith(sha256)), None)
+            if id is None:
+                return None
+            found = opened.library.document(id)
+            return report(found, reading(opened.library, found))
 
     def export(self, chosen: object, format: evidence.Format) -> bytes:
         """Return chosen passages as a file; ``chosen`` as ``evidence.collect`` has it."""

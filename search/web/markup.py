@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from index.tables import labelled
-from index.types import Document, Kind, Passage, Span
+from index.types import Kind, Passage, Report, Span
 from search.citation import STYLES, cite, reference
 
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -40,7 +40,7 @@ def badge(kind: Kind) -> str:
     return f'<span class="yj-kind {kind}">{kind}</span>'
 
 
-def name(document: Document) -> str:
+def name(document: Report) -> str:
     """Return the title of a report, with its issuer if that is not part of it."""
     title = document.title or document.name
     issuer = document.issuer or ""
