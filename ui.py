@@ -21,14 +21,20 @@ import uvicorn
 from fastapi.exceptions import RequestValidationError
 from gradio.events import api as endpoint
 
-from index.changes import remove
 from index.columns import KINDS
-from index.database import DATABASE
 from index.documents import MAX_BYTES
 from index.errors import ReportError, reason
-from index.library import add_many, default_folder, ensure_default, publish
+from index.library import (
+    Location,
+    add_many,
+    default_folder,
+    ensure_default,
+    locate,
+    publish,
+    remove,
+)
 from index.readers import SUFFIXES
-from index.terminal import Parser
+from index.terminal import Parser, add_library
 from index.types import Report
 from search import evidence
 from search.check import MAX_CHARACTERS as MAX_DRAFT
@@ -84,7 +90,7 @@ class Page(gr.Blocks):
             raise gr.Error("参数不够，请看 /gradio_api/info。", print_exception=False)
 
 
-def page(desk: Desk, folder: Path | None = None) -> gr.Blocks:
+def page(desk: Desk, folder: Location | None = None) -> gr.Blocks:
     """Build the page; with the ``folder`` of its library reports can be added and removed on it.
 
     Raises ``ReportError`` if the library cannot be opened.
@@ -212,7 +218,7 @@ def _checking(desk: Desk) -> None:
     ).then(None, js="() => yiju.styles()")
 
 
-def _keeping(desk: Desk, folder: Path | None) -> gr.HTML:
+def _keeping(desk: Desk, folder: Location | None) -> gr.HTML:
     """Lay out the list of reports, and with its ``folder`` what adds and removes them."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     if folder:
@@ -336,7 +342,12 @@ def _choices(opened: Opened) -> tuple[list[Any], ...]:
 
 
 def server(
-    desk: Desk, folder: Path | None = None, *, hosts: Sequence[str], login: Login | None, mcp: bool
+    desk: Desk,
+    folder: Location | None = None,
+    *,
+    hosts: Sequence[str],
+    login: Login | None,
+    mcp: bool,
 ) -> Gate:
     """Return the page as an ASGI application behind its gate."""
     blocks = page(desk, folder)
@@ -382,11 +393,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
             ensure_default(default_folder(), model=given.model)
-        library = given.library or default_folder()
-        if (library / DATABASE).is_file():
-            publish(library)  # while nobody reads: what a crash left unsealed is sealed here
+        library = locate(given.library or default_folder())
+        publish(library)  # while nobody reads: what a crash left unsealed is sealed here
         folder = library if given.allow_upload else None
-        desk = Desk(given.library, log_questions=given.log_questions)
+        desk = Desk(given.library and library, log_questions=given.log_questions)
         app = server(desk, folder, hosts=hosts, login=login, mcp=given.mcp)
     except ReportError as exc:
         print(exc, file=sys.stderr)
@@ -401,7 +411,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser("python ui.py", "打开提问网页")
-    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    add_library(parser)
     parser.add_argument("--port", type=int, default=PORT, metavar="端口", help=f"默认 {PORT}")
     parser.add_argument("--model", metavar="模型", help="首次启动用哪个模型建默认资料库")
     parser.add_argument("--allow-upload", action="store_true", help="允许在网页上添加和移除报告")

@@ -1,10 +1,9 @@
 """Reports into passages, passages into vectors, both into a library on disk."""
 
-from index.changes import remove
 from index.documents import parse, read
 from index.encoder import Encoder, load_encoder
 from index.errors import ReportError
-from index.library import add, default_folder, open_library
+from index.library import add, default_folder, open_library, remove
 from index.passages import passages
 from index.store import Library
 from index.types import Document, Field, Passage, Section, Segment

@@ -1,4 +1,4 @@
-"""Keep a library from the terminal: ``python -m index add PATH… | list | remove ID | check | verify``."""
+"""Keep a library from the terminal: ``python -m index add PATH… | list | remove ID | check | verify | migrate``."""
 
 import argparse
 import contextlib
@@ -9,37 +9,41 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from index.changes import remove
 from index.checker import HEADINGS, check
+from index.contract import Entry
 from index.errors import ReportError, printable
 from index.library import (
     Added,
+    Location,
     add_many,
     default_folder,
     ensure_default,
+    locate,
+    migrate,
+    open_at,
     publish,
+    remove,
     reports_in,
 )
 from index.readers import SUFFIXES
-from index.store import Entry, Library
-from index.terminal import Parser, metadata, run, table
+from index.terminal import Parser, add_library, metadata, run, table
 from index.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, or 1 after a Chinese sentence on stderr."""
     given = _parser().parse_args(arguments)
-    folder: Path = given.library or default_folder()
 
     def command() -> int:
-        if given.library is None and given.run is not _check:
-            ensure_default(folder, model=getattr(given, "model", None))
-        return int(given.run(given, folder))
+        where = locate(given.library or default_folder())
+        if given.library is None and isinstance(where, Path) and given.run is not _check:
+            ensure_default(where, model=getattr(given, "model", None))
+        return int(given.run(given, where))
 
     return run(command, interrupted="已中断，资料库完好，已添加的报告仍在。")
 
 
-def _add(given: argparse.Namespace, folder: Path) -> int:
+def _add(given: argparse.Namespace, where: Location) -> int:
     files, others = _files(given.paths)
     if not files:
         raise ReportError(
@@ -49,7 +53,7 @@ def _add(given: argparse.Namespace, folder: Path) -> int:
     passages = 0
     with tqdm(total=len(files), desc="添加", unit="份", disable=not sys.stderr.isatty()) as bar:
         try:
-            with contextlib.closing(add_many(files, folder, model=given.model)) as adding:
+            with contextlib.closing(add_many(files, where, model=given.model)) as adding:
                 for done in adding:
                     told.append(done)
                     passages += done.passages
@@ -87,8 +91,8 @@ def _summary(told: Sequence[Added], expected: int, others: Sequence[Path]) -> No
         print(printable(f"另有 {len(others)} 个文件不是报告的格式或是链接，没有理会：{named}"))
 
 
-def _list(given: argparse.Namespace, folder: Path) -> int:
-    with Library.open(folder) as library:
+def _list(given: argparse.Namespace, where: Location) -> int:
+    with open_at(where) as library:
         entries = library.entries()
     if given.json:
         print(json.dumps([_fields(entry) for entry in entries], ensure_ascii=False, indent=2))
@@ -122,14 +126,22 @@ def _fields(entry: Entry) -> dict[str, object]:
     }
 
 
-def _remove(given: argparse.Namespace, folder: Path) -> int:
-    document = remove(folder, given.id)
-    publish(folder)
+def _remove(given: argparse.Namespace, where: Location) -> int:
+    document = remove(where, given.id)
+    publish(where)
     print(f"已移除：{document.title or document.name}")
     return 0
 
 
-def _check(given: argparse.Namespace, _: Path) -> int:
+def _migrate(given: argparse.Namespace, where: Location) -> int:
+    target = locate(given.target)
+    for done in migrate(where, target):
+        print(printable(f"{done.outcome}：{done.file}"))
+    print(f"已搬到：{target}")
+    return 0
+
+
+def _check(given: argparse.Namespace, _: Location) -> int:
     files, _others = _files(given.paths)
     refused = 0
     rows: list[Sequence[str]] = []
@@ -143,18 +155,18 @@ def _check(given: argparse.Namespace, _: Path) -> int:
     return 1 if refused else 0
 
 
-def _verify(_: argparse.Namespace, folder: Path) -> int:
-    wrong = verify(folder)
+def _verify(_: argparse.Namespace, where: Location) -> int:
+    wrong = verify(where)
     for sentence in wrong:
         print(sentence, file=sys.stderr)
     if not wrong:
-        print(f"资料库完好：{folder}")
+        print(f"资料库完好：{where}")
     return 1 if wrong else 0
 
 
 def _parser() -> Parser:
     parser = Parser("python -m index", "管理报告资料库")
-    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    add_library(parser)
     commands = parser.add_subparsers(required=True, metavar="命令", title="命令")
     told = dict(_commands())
 
@@ -172,6 +184,8 @@ def _parser() -> Parser:
     command("remove", _remove).add_argument("id", type=int, metavar="编号")
     command("check", _check).add_argument("paths", nargs="+", type=Path, metavar="文件或文件夹")
     command("verify", _verify)
+    moving = command("migrate", _migrate)
+    moving.add_argument("target", metavar="位置", help="另一个资料库：文件夹或 milvus:// 地址")
     return parser
 
 
@@ -181,6 +195,7 @@ def _commands() -> Iterator[tuple[str, str]]:
     yield "remove", "按编号移除报告"
     yield "check", "不入库，只看程序怎样理解文件：标题、段落、最长的段、没有归属的字"
     yield "verify", "检查资料库是否完好"
+    yield "migrate", "把报告搬到另一个资料库，不必重新编码：文件夹与 Milvus 之间都可以"
 
 
 if __name__ == "__main__":

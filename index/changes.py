@@ -1,126 +1,148 @@
-"""Put reports into a library and take them out, each in one transaction."""
+"""Put reports into a library in a folder and take them out, each in one transaction."""
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from index import derived
+from index.contract import Model, Outcome, Prepared, check_model
 from index.database import (
     DATABASE,
     FORMAT,
     SCHEMA,
     check_format,
     facts,
+    made_by,
     reading,
     set_facts,
     told,
     version_of,
     writing,
 )
-from index.encoder import Encoder, Vectors
+from index.encoder import Vectors
 from index.errors import ReportError
-from index.store import Library, check_encoder, text_sha256
+from index.seal import seal
+from index.store import Library, text_sha256
 from index.types import Document, Passage, Report, Section
 
-Outcome = Literal["新增", "更新", "未变"]
-"""What adding a file did: a new report, a new version of one, nothing."""
 
+class FolderWriter:
+    """A ``Writer`` of the library in a folder."""
 
-def create(folder: Path, encoder: Encoder, probes: Sequence[str]) -> None:
-    """Make an empty library for the vectors of this encoder, if there is none in the folder.
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
-    Raises ``ReportError`` if there is one of another format or encoder.
-    """
-    with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with writing(folder) as connection:
+    def version(self) -> str | None:
+        """Return what tells one state of one library from every other; None where nothing is yet."""
+        with told(self._folder):
+            if not (self._folder / DATABASE).is_file():
+                return None
+            with reading(self._folder) as connection:
+                known = facts(connection)
+                return version_of(known) if known.get("generation") else None
+
+    def create(self, model: Model, probes: Callable[[], Vectors]) -> None:
+        """Make an empty library for the vectors of a model, if there is none in the folder.
+
+        Raises ``ReportError`` if there is one of another format or model.
+        """
+        with told(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with writing(self._folder) as connection:
+                known = facts(connection)
+                if known:
+                    check_format(self._folder, connection)
+                    return check_model(self._folder, made_by(known), model)
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                set_facts(
+                    connection,
+                    format=FORMAT,
+                    encoder=model.name,
+                    fingerprint=model.fingerprint,
+                    dim=model.dim,
+                    generation=0,
+                    library=uuid.uuid4().hex,
+                    probes=probes().astype(np.float32).tobytes(),
+                )
+
+    def holds(self, sha256: str, path: Path | None = None) -> bool:
+        """Whether the library has a document of these bytes, and as the file of this path if given."""
+        with told(self._folder):
+            if not (self._folder / DATABASE).is_file():
+                return False
+            with reading(self._folder) as connection:
+                if not facts(connection):
+                    return False
+                check_format(self._folder, connection)
+                sql, values = "SELECT 1 FROM documents d WHERE sha256 = ?", [sha256]
+                if path is not None:
+                    sql += " AND EXISTS (SELECT 1 FROM files WHERE document_id = d.id AND path = ?)"
+                    values.append(str(path))
+                return connection.execute(sql, values).fetchone() is not None
+
+    def link(self, sha256: str, path: Path) -> Outcome | None:
+        """Record that a file holds a document of the library; None if there is none of these bytes."""
+        with told(self._folder), writing(self._folder) as connection:
+            sql = "SELECT id FROM documents WHERE sha256 = ?"
+            same = connection.execute(sql, (sha256,)).fetchone()
+            return _point(connection, path, same[0]) if same else None
+
+    def write(self, prepared: Prepared, *, path: Path | None, model: Model) -> Outcome:
+        """Add a document in one transaction, in place of what the file at ``path`` held before."""
+        document = prepared.document
+        with told(self._folder), writing(self._folder) as connection:
+            check_format(self._folder, connection)
             known = facts(connection)
-            if known:
-                check_format(folder, connection)
-                return check_encoder(folder, known, encoder)
-            for statement in SCHEMA.split(";\n"):
-                connection.execute(statement)
-            set_facts(
-                connection,
-                format=FORMAT,
-                encoder=encoder.name,
-                fingerprint=encoder.fingerprint,
-                dim=encoder.dim,
-                generation=0,
-                library=uuid.uuid4().hex,
-                probes=np.stack([encoder.encode_query(probe) for probe in probes]).tobytes(),
+            check_model(self._folder, made_by(known), model)
+            sql = "SELECT id FROM documents WHERE sha256 = ?"
+            found = connection.execute(sql, (document.sha256,)).fetchone()
+            if found:
+                return _point(connection, path, found[0]) if path else "未变"
+            id = _insert(connection, prepared)
+            set_facts(connection, generation=int(known["generation"]) + 1)
+            return "更新" if path and _point(connection, path, id) == "更新" else "新增"
+
+    def remove(self, id: int) -> Report:
+        """Remove a document and return it. Raises ``ReportError`` if there is none of this id."""
+        with Library.open(self._folder) as library:
+            entry = next((entry for entry in library.entries() if entry.id == id), None)
+        if entry is None:
+            raise ReportError(
+                f"资料库里没有编号为 {id} 的报告，请用 python -m index list 查看现有编号。"
             )
+        with told(self._folder), writing(self._folder) as connection:
+            _delete(connection, id)
+        return entry.document
+
+    def publish(self) -> None:
+        """Write the derived files, where they are not of the newest generation, and seal the database.
+
+        What is committed stays so if that fails: readers make them from the rows.
+        """
+        if (self._folder / DATABASE).is_file():
+            with contextlib.suppress(ReportError):
+                derived.publish(self._folder)
+                seal(self._folder)
 
 
-def version(folder: Path) -> str | None:
-    """Return what tells one state of one library from every other; None where nothing is yet."""
-    with told(folder):
-        if not (folder / DATABASE).is_file():
-            return None
-        with reading(folder) as connection:
-            known = facts(connection)
-            return version_of(known) if known.get("generation") else None
-
-
-def holds(folder: Path, sha256: str, path: Path | None = None) -> bool:
-    """Whether the library has a document of these bytes, and as the file of this path if given."""
-    with told(folder), reading(folder) as connection:
-        if not facts(connection):
-            return False
-        check_format(folder, connection)
-        sql = "SELECT 1 FROM documents d WHERE sha256 = ?"
-        if path is None:
-            return connection.execute(sql, (sha256,)).fetchone() is not None
-        sql += " AND EXISTS (SELECT 1 FROM files WHERE document_id = d.id AND path = ?)"
-        return connection.execute(sql, (sha256, str(path))).fetchone() is not None
-
-
-def link(folder: Path, sha256: str, path: Path) -> Outcome | None:
-    """Record that a file holds a document of the library; None if there is none of these bytes."""
-    with told(folder), writing(folder) as connection:
-        same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
-        return _point(connection, path, same[0]) if same else None
-
-
-def write(
-    folder: Path,
-    document: Document,
-    passages: Sequence[Passage],
-    *,
-    path: Path | None,
-    headings: Sequence[Section],
-    vectors: Vectors,
-    terms: Sequence[Sequence[str]],
-    digests: Sequence[bytes],
-    encoder: Encoder,
-) -> Outcome:
-    """Add a document in one transaction, in place of what the file at ``path`` held before.
-
-    ``headings`` are all sections in order, ``vectors`` float32 [segments of all passages in order,
-    dim], ``terms`` a list per passage, ``digests`` the same for passages that say the same.
-    """
-    with told(folder), writing(folder) as connection:
-        check_format(folder, connection)
-        known = facts(connection)
-        check_encoder(folder, known, encoder)
-        same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", (document.sha256,))
-        found = same.fetchone()
-        if found:
-            return _point(connection, path, found[0]) if path else "未变"
-        hashed = hashlib.sha256(vectors.astype(np.float32).tobytes()).hexdigest()
-        id = _insert_document(connection, document, hashed)
-        sections = {section: _insert_section(connection, id, section) for section in headings}
-        rows = iter(vectors)
-        for passage, words, digest in zip(passages, terms, digests, strict=True):
-            section = sections[passage.section] if passage.section else None
-            _insert_passage(connection, id, section, passage, words, digest, rows)
-        set_facts(connection, generation=int(known["generation"]) + 1)
-        return "更新" if path and _point(connection, path, id) == "更新" else "新增"
+def _insert(connection: sqlite3.Connection, prepared: Prepared) -> int:
+    hashed = hashlib.sha256(prepared.vectors.astype(np.float32).tobytes()).hexdigest()
+    id = _insert_document(connection, prepared.document, hashed)
+    sections = {section: _insert_section(connection, id, section) for section in prepared.headings}
+    vectors = iter(prepared.vectors)
+    told = zip(prepared.passages, prepared.terms, prepared.digests, strict=True)
+    for passage, words, digest in told:
+        section = sections[passage.section] if passage.section else None
+        _insert_passage(connection, id, section, passage, words, digest, vectors)
+    return id
 
 
 def _point(connection: sqlite3.Connection, path: Path, id: int) -> Outcome:
@@ -141,19 +163,6 @@ def _delete(connection: sqlite3.Connection, id: int) -> None:
     connection.execute(f"DELETE FROM lexicon WHERE rowid IN ({ids})", (id,))
     connection.execute("DELETE FROM documents WHERE id = ?", (id,))
     set_facts(connection, generation=int(facts(connection)["generation"]) + 1)
-
-
-def remove(folder: Path, id: int) -> Report:
-    """Remove a document and return it. Raises ``ReportError`` if there is none of this id."""
-    with Library.open(folder) as library:
-        entry = next((entry for entry in library.entries() if entry.id == id), None)
-    if entry is None:
-        raise ReportError(
-            f"资料库里没有编号为 {id} 的报告，请用 python -m index list 查看现有编号。"
-        )
-    with told(folder), writing(folder) as connection:
-        _delete(connection, id)
-    return entry.document
 
 
 def _insert_document(

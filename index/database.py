@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from index.contract import MadeBy
 from index.errors import ReportError, reason
 
 FORMAT = 2
@@ -148,6 +149,11 @@ def facts(connection: sqlite3.Connection) -> dict[str, Any]:
 def version_of(known: dict[str, Any]) -> str:
     """Return what tells one state of one library from every other."""
     return f"{known['library']}:{known['generation']}"
+
+
+def made_by(known: dict[str, Any]) -> MadeBy:
+    """Return the model that the library was made by."""
+    return MadeBy(str(known["encoder"]), str(known["fingerprint"]), int(known["dim"]))
 
 
 def set_facts(connection: sqlite3.Connection, **values: Any) -> None:

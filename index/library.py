@@ -12,12 +12,13 @@ import numpy as np
 from platformdirs import user_data_path
 from tqdm import tqdm
 
-from index import changes, derived
-from index.changes import Outcome
-from index.database import DATABASE, told
+from index import milvus
+from index.changes import FolderWriter
+from index.contract import Outcome, Prepared, Store, Writer, check_model
 from index.documents import load, parse, read
 from index.encoder import Encoder, Vectors, load_encoder
 from index.errors import ReportError, reason
+from index.milvus import Address
 from index.outline import outline
 from index.passages import passages
 from index.probes import PROBES
@@ -26,7 +27,10 @@ from index.seal import seal
 from index.store import Library
 from index.tables import labelled
 from index.terms import fold, terms
-from index.types import Document, Passage, Role, Segment
+from index.types import Document, Passage, Report, Role, Segment
+
+Location = Path | Address
+"""Where a library is: a folder, or Milvus."""
 
 DEFAULT_REPORTS = Path(__file__).with_name("reports")
 REPORTS = (*SUFFIXES, *KNOWN_SUFFIXES)
@@ -50,12 +54,31 @@ def default_folder() -> Path:
     return Path(chosen) if chosen else user_data_path("yiju", appauthor=False) / "library"
 
 
+def locate(given: Path | str) -> Location:
+    """Return where a library is: a folder, or an address that begins with ``milvus:``.
+
+    Raises ``ReportError`` if it is no address.
+    """
+    text = str(given)
+    return Address.parse(text) if text.startswith("milvus:") else Path(text).absolute()
+
+
+def writer(where: Location) -> Writer:
+    """Return what puts reports into a library."""
+    return milvus.MilvusWriter(where) if isinstance(where, Address) else FolderWriter(where)
+
+
+def open_at(where: Location) -> Store:
+    """Open a library. Raises ``ReportError`` if it is missing, damaged or of another format."""
+    return milvus.MilvusLibrary.open(where) if isinstance(where, Address) else Library.open(where)
+
+
 def ensure_default(folder: Path, *, model: str | None = None) -> Encoder | None:
     """Build the default library of the reports in the package, if it is not there.
 
     Returns the encoder if one was loaded for that. Raises ``ReportError`` if it cannot be built.
     """
-    if changes.version(folder):
+    if writer(folder).version():
         return None
     encoder = load_encoder(model)
     for file in sorted(DEFAULT_REPORTS.glob("*.md")):
@@ -64,36 +87,36 @@ def ensure_default(folder: Path, *, model: str | None = None) -> Encoder | None:
 
 
 def open_library(
-    folder: Path | None = None, *, encoder: Encoder | None = None
-) -> tuple[Library, Encoder]:
+    where: Location | None = None, *, encoder: Encoder | None = None
+) -> tuple[Store, Encoder]:
     """Open a library with the encoder it was made by; build the default one if it is not there.
 
     ``encoder`` is one already loaded. Raises ``ReportError`` if the library cannot be opened or
     was made by another encoder.
     """
-    if folder is None:
-        folder = default_folder()
-        encoder = ensure_default(folder) or encoder
-    library = Library.open(folder)
+    if where is None:
+        where = default_folder()
+        encoder = ensure_default(where) or encoder
+    library = open_at(where)
     try:
-        if encoder is None or encoder.name != library.encoder_name:
-            encoder = load_encoder(library.encoder_name, offline=True)
-        library.check_encoder(encoder)
+        if encoder is None or encoder.name != library.model.name:
+            encoder = load_encoder(library.model.name, offline=True)
+        check_model(where, library.model, encoder)
     except BaseException:
         library.close()
         raise
     return library, encoder
 
 
-def add(file: Path, folder: Path, *, encoder: Encoder) -> Outcome:
+def add(file: Path, where: Location, *, encoder: Encoder) -> Outcome:
     """Add a report to a library, made if it is not there; tells what that did.
 
     A file that was added before and has changed takes the place of what it was. Shows a progress bar
     on a terminal. Raises ``ReportError`` and leaves the library as it was if the file cannot be
     read, the library cannot be written or was made by another encoder.
     """
-    outcome = _put(file, *_look(file, folder), folder, lambda: encoder).outcome
-    publish(folder)
+    outcome = _put(file, *_look(file, where), where, lambda: encoder).outcome
+    publish(where)
     return outcome or "未变"
 
 
@@ -108,7 +131,7 @@ class Added:
 
 
 def add_many(
-    files: Iterable[Path], folder: Path, *, model: str | None = None
+    files: Iterable[Path], where: Location, *, model: str | None = None
 ) -> Generator[Added, None, None]:
     """Add files one by one and tell of each, going on after one that is refused.
 
@@ -120,20 +143,19 @@ def add_many(
 
     def loaded() -> Encoder:
         if not encoder:
-            encoder.append(load_encoder(model or encoder_of(folder)))
+            encoder.append(load_encoder(model or encoder_of(where)))
         return encoder[0]
 
     try:
         for file in files:
             try:
-                hashed, document = _look(file, folder)
+                hashed, document = _look(file, where)
             except ReportError as exc:
                 yield Added(file, None, str(exc))
                 continue
-            yield _put(file, hashed, document, folder, loaded)
+            yield _put(file, hashed, document, where, loaded)
     finally:
-        if (folder / DATABASE).is_file():
-            publish(folder)
+        publish(where)
 
 
 def reports_in(path: Path) -> tuple[list[Path], list[Path]]:
@@ -157,20 +179,19 @@ def reports_in(path: Path) -> tuple[list[Path], list[Path]]:
     return [file for file in found if known[file]], [file for file in found if not known[file]]
 
 
-def encoder_of(folder: Path) -> str | None:
+def encoder_of(where: Location) -> str | None:
     """Return the model that a library was made by; None where nothing is yet."""
-    if not changes.version(folder):
+    if not writer(where).version():
         return None
-    with Library.open(folder) as library:
-        return library.encoder_name
+    with open_at(where) as library:
+        return library.model.name
 
 
-def _look(file: Path, folder: Path) -> tuple[str, Document | None]:
+def _look(file: Path, where: Location) -> tuple[str, Document | None]:
     """Return the sha256 of a file and its report, None if the library holds these bytes already."""
     data = load(file)
     hashed = hashlib.sha256(data).hexdigest()
-    with told(folder):
-        known = (folder / DATABASE).is_file() and changes.holds(folder, hashed)
+    known = writer(where).holds(hashed)
     return hashed, None if known else parse(data, name=file.name)
 
 
@@ -178,54 +199,89 @@ def _put(
     file: Path,
     hashed: str,
     document: Document | None,
-    folder: Path,
+    where: Location,
     encoder: Callable[[], Encoder],
 ) -> Added:
     """Put a file into the library, as ``_look`` found it."""
     path = file.resolve()
     if document is None:
-        if changes.holds(folder, hashed, path):
+        if writer(where).holds(hashed, path):
             return Added(file, "未变")
-        linked = changes.link(folder, hashed, path)
+        linked = writer(where).link(hashed, path)
         if linked:
             return Added(file, linked)
         document = read(file)  # another program removed the report meanwhile
-    return replace(insert(document, folder, encoder=encoder(), path=path), file=file)
+    return replace(insert(document, where, encoder=encoder(), path=path), file=file)
 
 
 def insert(
     document: Document,
-    folder: Path,
+    where: Location,
     *,
     encoder: Encoder,
     path: Path | None = None,
     quiet: bool = False,
 ) -> Added:
     """Do the work of ``add`` for a document, but leave ``publish`` to the caller: once for many."""
-    changes.create(folder, encoder, [fold(probe) for probe in PROBES])
+    to = writer(where)
+    to.create(encoder, lambda: np.stack([encoder.encode_query(fold(p)) for p in PROBES]))
     cut = passages(document)
-    outcome = changes.write(
-        folder,
-        document,
-        cut,
-        path=path,
-        headings=list(dict.fromkeys(part.section for part in outline(document) if part.section)),
-        vectors=_encode(cut, document, encoder, quiet=quiet),
-        terms=[terms(index_text(passage)) if passage.segments else [] for passage in cut],
-        digests=[_digest(passage) for passage in cut],
-        encoder=encoder,
-    )
+    encoded = _encode(cut, document, encoder, quiet=quiet)
+    outcome = to.write(prepared(document, cut, encoded), path=path, model=encoder)
     return Added(Path(document.name), outcome, passages=len(cut))
 
 
-def publish(folder: Path) -> None:
-    """Write the derived files, where they are not of the newest generation, and seal the database.
+def prepared(document: Document, cut: tuple[Passage, ...], encoded: Vectors) -> Prepared:
+    """Return a report ready to be written; ``encoded`` are the vectors of all its segments."""
+    return Prepared(
+        document,
+        cut,
+        tuple(dict.fromkeys(part.section for part in outline(document) if part.section)),
+        encoded,
+        tuple(tuple(terms(index_text(p))) if p.segments else () for p in cut),
+        tuple(_digest(passage) for passage in cut),
+    )
 
-    What is committed stays so if that fails: readers make them from the rows.
+
+def migrate(source: Location, target: Location) -> Iterator[Added]:
+    """Copy what a library has and another lacks, without encoding; tell of each report.
+
+    Raises ``ReportError`` if either cannot be opened or they were made by different models.
     """
-    with contextlib.suppress(ReportError):
-        derived.publish(folder)
-        seal(folder)
+    to = writer(target)
+    with open_at(source) as library:
+        to.create(library.model, lambda: library.probes)
+        try:
+            for entry in library.entries():
+                known = entry.document
+                cut = tuple(library.passages(document=known.sha256).values())
+                outcome: Outcome = "未变"
+                if not to.holds(known.sha256):
+                    made = prepared(library.document(entry.id), cut, library.vectors(entry.id))
+                    outcome = to.write(made, path=None, model=library.model)
+                for path in map(Path, entry.paths):
+                    if not to.holds(known.sha256, path):
+                        to.link(known.sha256, path)
+                yield Added(Path(known.name), outcome, passages=len(cut))
+        finally:
+            to.publish()
+
+
+def remove(where: Location, id: int) -> Report:
+    """Remove a report and return it. Raises ``ReportError`` if there is none of this id."""
+    return writer(where).remove(id)
+
+
+def publish(where: Location) -> None:
+    """Write what is derived from what was added or removed."""
+    writer(where).publish()
+
+
+def settle(where: Location) -> None:
+    """Seal what another program wrote, which it could not while this one read the library."""
+    if isinstance(where, Path):
+        with contextlib.suppress(ReportError):
+            seal(where)
 
 
 def index_text(passage: Passage, segment: Segment | None = None) -> str:

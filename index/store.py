@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -16,48 +15,12 @@ import numpy.typing as npt
 
 from index import derived, seal
 from index.columns import Mask, Positions, Scope
-from index.database import DATABASE, check_format, connect, facts, told, version_of
-from index.encoder import Encoder, Vectors
+from index.contract import Candidate, Entry, Match
+from index.database import DATABASE, check_format, connect, facts, made_by, told, version_of
+from index.encoder import Vectors
 from index.errors import ReportError
 from index.types import Document, Field, Kind, Passage, Report, Section, Segment, Span
 from index.vectors import FLAT, unpack
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A report of a library with the id by which it is removed; how many passages and pages it has.
-
-    ``paths`` are the files that hold it; ``pages`` is 0 where the format has none.
-    """
-
-    id: int
-    document: Report
-    passages: int
-    pages: int
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A segment and its nearness to a question: cosine, higher is nearer."""
-
-    segment: Segment
-    cosine: float
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage that may answer, and its document: both by id.
-
-    ``cosine`` is that of its segment nearest to the question, higher is nearer; ``bm25`` its score
-    for the terms of the question.
-    """
-
-    passage_id: int
-    document_id: int
-    cosine: float
-    bm25: float
-
 
 _MORE = 20
 """Of vectors in 8 bits, the 10 nearest are among the nearest 20, of 50,000 and 300 questions."""
@@ -74,7 +37,7 @@ class Library:
         self._documents: dict[int, Document] = {}
         self._facts = facts(connection)
         self.version = version_of(self._facts)
-        self.encoder_name = str(self._facts["encoder"])
+        self.model = made_by(self._facts)
         self._index = derived.load_index(folder, connection, self._facts)
         self._columns = derived.load_columns(folder, connection, self._facts)
 
@@ -109,11 +72,6 @@ class Library:
     def __len__(self) -> int:
         """Return the number of passages."""
         return len(self._columns.passages)
-
-    def check_encoder(self, encoder: Encoder) -> None:
-        """Raise ``ReportError`` unless the library was made with this encoder."""
-        with told(self.folder):
-            check_encoder(self.folder, self._facts, encoder)
 
     @property
     def probes(self) -> Vectors:
@@ -160,6 +118,16 @@ class Library:
         )
         with told(self.folder):
             return tuple(_section(*row) for row in rows)
+
+    def vectors(self, id: int) -> Vectors:
+        """Return the vectors of the segments of a document in order, float32 [n, dim]."""
+        sql = (
+            "SELECT s.vector FROM segments s JOIN passages p ON p.id = s.passage_id"
+            " WHERE p.document_id = ? ORDER BY s.id"
+        )
+        rows = self._rows(sql, (id,))
+        with told(self.folder):
+            return unpack((blob for (blob,) in rows), self.model.dim)
 
     def candidates(
         self, vector: Vectors, terms: Sequence[str], limit: int, scope: Scope | None = None
@@ -329,21 +297,6 @@ class Library:
         """Run ``sql`` with ``IN (values)`` behind it, in the order of the first two columns."""
         marks = ",".join("?" * len(values))
         return sorted(self._rows(f"{sql} ({marks})", (*before, *values)), key=lambda row: row[:2])
-
-
-def check_encoder(folder: Path, known: dict[str, Any], encoder: Encoder) -> None:
-    """Raise ``ReportError`` unless the library was made with this encoder."""
-    if known["fingerprint"] == encoder.fingerprint:
-        return
-    if known["encoder"] == encoder.name:
-        raise ReportError(
-            f"资料库“{folder}”是用模型“{encoder.name}”的另一个版本建立的，向量不能比较，"
-            "请删去这个文件夹（或用 --library 另选一个）重新添加报告。"
-        )
-    raise ReportError(
-        f"资料库“{folder}”是用模型“{known['encoder']}”建立的，与当前模型“{encoder.name}”的向量不能比较，"
-        "请用 --library 另选文件夹重新添加报告，或改用原来的模型。"
-    )
 
 
 def text_sha256(text: str) -> str:

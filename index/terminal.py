@@ -10,6 +10,16 @@ from index.terms import columns
 from index.types import Report
 
 
+def add_library(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the library is."""
+    parser.add_argument(
+        "--library",
+        "--store",
+        metavar="位置",
+        help="资料库：一个文件夹，或 milvus://主机:端口/名称",
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that tells a wrong call in Chinese and exits with 2."""
 

@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from index import derived, seal
+from index.contract import Store
 from index.database import DATABASE, check_format, reading, told
+from index.library import Location
+from index.milvus import MilvusLibrary
 from index.store import Library
 
 
-def verify(folder: Path) -> list[str]:
+def verify(where: Location) -> list[str]:
     """Check a library; return what is wrong with it, a Chinese sentence each."""
+    if isinstance(where, Path):
+        return _verify_folder(where)
+    with MilvusLibrary.open(where) as library:
+        return [*_misplaced(library), *library.faults()]
+
+
+def _verify_folder(folder: Path) -> list[str]:
     with Library.open(folder) as library:
         with told(folder):
             seal.check(folder, library.version, whole=True)
@@ -43,7 +53,7 @@ def _changed_vectors(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"《{title}》的向量与写入时不同，请移除后重新添加"
 
 
-def _misplaced(library: Library) -> Iterator[str]:
+def _misplaced(library: Store) -> Iterator[str]:
     for entry in library.entries():
         length = len(library.document(entry.id).text)
         title = entry.document.title or entry.document.name

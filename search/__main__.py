@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from index.terminal import Parser, run
+from index.terminal import Parser, add_library, run
 from search import records
 from search.citation import cite
 from search.compare import Row, best_first, compare
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _verify(words[1:])
     parser = Parser("python -m search", "用中文问报告")
     parser.add_argument("question", metavar="问题")
-    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    add_library(parser)
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="最多几段，默认 5")
     parser.add_argument("--compare", action="store_true", help="逐份对比：每份报告一行")
     for name, metavar, type, text in (
@@ -61,7 +61,7 @@ def _verify(words: Sequence[str]) -> int:
     """Check an exported pack: a line for each quote; 1 if one is no longer where it stood."""
     parser = Parser("python -m search verify", "核对导出的证据：每段话还在不在资料库里")
     parser.add_argument("pack", type=Path, metavar="证据.json")
-    parser.add_argument("--library", type=Path, metavar="文件夹", help="资料库的位置")
+    add_library(parser)
     parser.add_argument("--json", action="store_true", help="输出 JSON")
     given = parser.parse_args(words)
 

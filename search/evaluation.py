@@ -20,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from index import changes
 from index.documents import parse
 from index.encoder import load_encoder
 from index.errors import ReportError
-from index.library import insert, publish
+from index.library import insert, publish, writer
 from index.terminal import Parser, run
 from index.terms import fold
 from index.types import Passage
@@ -282,7 +281,7 @@ def _library(arguments: argparse.Namespace) -> Iterator[Path | None]:
         folder = arguments.library
         if arguments.passages:
             folder = folder or Path(temporary)
-            if not changes.version(folder):
+            if not writer(folder).version():
                 build(arguments.passages, folder, model=arguments.model)
         yield folder
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.columns import Scope
-from index.store import Library
+from index.contract import Store
 from index.terms import plain, terms
 from index.types import Document, Passage, Section
 from search.reading import reading
@@ -65,7 +65,7 @@ class Place:
 class Streams:
     """The reports of a library, each read once. Thread-safe."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Store) -> None:
         self._library = library
         self._read: dict[str, Stream] = {}
         self._lock = threading.Lock()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from index.store import Match
+from index.contract import Match
 from index.terms import terms
 from index.types import Passage, Segment, Span
 

@@ -1,6 +1,5 @@
 """From a question to cited passages."""
 
-import contextlib
 import itertools
 import os
 import threading
@@ -8,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.changes import version
 from index.columns import Scope
+from index.contract import Match, Store
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.library import default_folder, open_library
-from index.seal import seal
-from index.store import Library, Match
+from index.library import Location, default_folder, locate, open_library, settle, writer
+from index.milvus import Address
 from index.types import Document, Kind, Passage, Span
 from search.locate import Streams
 from search.marks import answer_marks, marks
@@ -39,7 +37,7 @@ from search.types import Answer, Hit, Results
 class Opened:
     """A library with its encoder and what is measured or read of it once."""
 
-    library: Library
+    library: Store
     encoder: Encoder
     reader: Reader | None
     floor: Noise
@@ -72,7 +70,7 @@ class Ranking:
         return reading if sure and self.found else None
 
 
-_opened: dict[Path, Opened] = {}
+_opened: dict[Location, Opened] = {}
 _opening = threading.Lock()
 
 
@@ -198,7 +196,7 @@ def _read_best(
     return readings
 
 
-def _distinct(ranked: Sequence[Ranked], library: Library, count: int) -> dict[bytes, Ranked]:
+def _distinct(ranked: Sequence[Ranked], library: Store, count: int) -> dict[bytes, Ranked]:
     """Return the best passages that say different things, by the digest of what they say."""
     digests = library.digests([found.passage_id for found in ranked])
     best: dict[bytes, Ranked] = {}
@@ -208,7 +206,7 @@ def _distinct(ranked: Sequence[Ranked], library: Library, count: int) -> dict[by
 
 
 def _with_copies(
-    best: dict[bytes, Ranked], library: Library, scope: Scope | None
+    best: dict[bytes, Ranked], library: Store, scope: Scope | None
 ) -> list[tuple[Ranked, list[int]]]:
     """Return passages, each with the ids of all that say it."""
     copies: dict[bytes, list[int]] = {digest: [] for digest in best}
@@ -217,28 +215,30 @@ def _with_copies(
     return [(found, copies[digest]) for digest, found in best.items()]
 
 
-def open_once(library: Path | str | None = None) -> Opened:
+def open_once(library: Location | str | None = None) -> Opened:
     """Return a library opened at its newest generation, and its encoder."""
-    if library is not None and not (isinstance(library, str | os.PathLike) and str(library)):
+    if library is not None and not (isinstance(library, str | os.PathLike | Address) and library):
         raise ReportError(
-            "资料库应当是一个文件夹的路径，收到的是空的或别的东西，请给出路径，或不写这个参数。"
+            "资料库应当是一个文件夹的路径或 milvus:// 地址，收到的是空的或别的东西，"
+            "请改正，或不写这个参数。"
         )
-    folder = (default_folder() if library is None else Path(library)).absolute()
+    where: Location = (
+        library if isinstance(library, Address) else locate(library or default_folder())
+    )
     with _opening:
-        known, newest = _opened.get(folder), version(folder)
+        known, newest = _opened.get(where), writer(where).version()
         if known and known.library.version == newest:
             return known
         loaded = known.encoder if known else None
         if known and newest:
-            del known, _opened[folder]  # closes it, unless another thread still reads it
-            with contextlib.suppress(ReportError):
-                seal(folder)  # who wrote the newest could not while this was open
-        fresh, encoder = open_library(None if library is None else folder, encoder=loaded)
-        _opened[folder] = prepare(fresh, encoder)
-        return _opened[folder]
+            del known, _opened[where]  # closes it, unless another thread still reads it
+            settle(where)
+        fresh, encoder = open_library(None if library is None else where, encoder=loaded)
+        _opened[where] = prepare(fresh, encoder)
+        return _opened[where]
 
 
-def prepare(library: Library, encoder: Encoder) -> Opened:
+def prepare(library: Store, encoder: Encoder) -> Opened:
     """Return an open library with its encoder, the reader and what is measured of it once."""
     reports = list_reports(library)
     regions = sorted(filter(None, {report.region for report in reports}))

@@ -1,10 +1,10 @@
 """A whole report in reading order, for whoever wants to look at a passage in its place."""
 
-from index.store import Library
+from index.contract import Store
 from index.types import Document, Passage, Section
 
 
-def reading(library: Library, document: Document) -> tuple[Section | Passage, ...]:
+def reading(library: Store, document: Document) -> tuple[Section | Passage, ...]:
     """Return the headings and passages of a report in the order they stand in it.
 
     A run-in heading is part of its passage and not listed.

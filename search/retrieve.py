@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from index.columns import Scope
+from index.contract import Candidate, Store
 from index.encoder import Vectors
-from index.store import Candidate, Library
 from search.query import Query
 
 CANDIDATES = 200
@@ -46,7 +46,7 @@ class Ranked:
     lexical: float
 
 
-def noise(library: Library) -> Noise:
+def noise(library: Store) -> Noise:
     """Measure how near the probe questions come to anything in the library."""
     best = [found[0][1] if found else 0.0 for found in library.nearest(library.probes, 1)]
     return Noise(float(np.mean(best)), float(np.std(best)))
@@ -65,7 +65,7 @@ class Where:
 
 
 def retrieve(
-    library: Library,
+    library: Store,
     vector: Vectors,
     weights: Mapping[str, float],
     floor: Noise,
@@ -106,7 +106,7 @@ def bears(ranked: list[Ranked], floor: Noise) -> bool:
     return nearest >= floor.mean + _FOUND_AT * floor.deviation
 
 
-def term_weights(library: Library, query: Query) -> dict[str, float]:
+def term_weights(library: Store, query: Query) -> dict[str, float]:
     """Return what each term of a question tells: inverse document frequency as in FTS5.
 
     log((N - n + 0.5) / (n + 0.5)), at least 1e-6, for a term in n of N passages.

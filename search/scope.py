@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from index.columns import KINDS, Scope
+from index.contract import Store
 from index.errors import ReportError
-from index.store import Library
 from index.terms import numeral, tidy
 from index.types import Kind, Report
 
@@ -65,7 +65,7 @@ def check_filters(
     )
 
 
-def list_reports(library: Library) -> tuple[Listed, ...]:
+def list_reports(library: Store) -> tuple[Listed, ...]:
     """Return the reports of a library with the years that each tells of."""
     return tuple(
         Listed(e.id, e.document, e.document.region, frozenset(_years(library, e.document)))
@@ -136,7 +136,7 @@ def _names(question: str, region: str) -> bool:
     return bool(_NATION.search(question)) if region == "全国" else region in question
 
 
-def _years(library: Library, document: Report) -> Iterable[int]:
+def _years(library: Store, document: Report) -> Iterable[int]:
     if document.year:
         yield document.year
     for section in library.headings(document.sha256):

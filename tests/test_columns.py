@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from index import Library, add
+from index.changes import FolderWriter
 from index.columns import FILE, Columns, Scope
 from index.database import DATABASE, reading
 from index.store import Library as Store
@@ -111,9 +112,7 @@ def test_a_scope_holds_its_passages_and_only_these(two: Store, scope: Scope, whe
 
 
 def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -> None:
-    from index import changes
-
-    changes.create(tmp_path, fake, ["问"])
+    FolderWriter(tmp_path).create(fake, lambda: fake.encode_passages(["问"]))
     with reading(tmp_path) as connection:
         columns = Columns.of_rows(connection)
     assert columns.bm25(["行政"]).tolist() == []

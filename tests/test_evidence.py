@@ -11,8 +11,7 @@ from pathlib import Path
 import docx
 import pytest
 
-from index import ReportError, add
-from index.changes import remove
+from index import ReportError, add, remove
 from search.evidence import FORMATS, Pack, collect, verify, write
 from search.pipeline import open_once
 from tests.conftest import REPORT, FakeEncoder

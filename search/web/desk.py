@@ -5,10 +5,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from index.errors import ReportError
+from index.library import Location
 from search import evidence, records
 from search.check import checked
 from search.compare import compared
@@ -38,7 +38,7 @@ class Busy(ReportError):
 class Desk:
     """One library, newest state, asked by many. Thread-safe."""
 
-    def __init__(self, library: Path | None, *, log_questions: bool = False) -> None:
+    def __init__(self, library: Location | None, *, log_questions: bool = False) -> None:
         self._library = library
         self._log_questions = log_questions
         self._running = threading.BoundedSemaphore(RUNNING)

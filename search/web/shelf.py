@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from index.store import Entry
+from index.contract import Entry
 from search.web.markup import escape, note
 
 _HEADINGS = ("报告", "发文机关", "地区", "年度", "文号", "日期", "段落")

@@ -19,7 +19,9 @@ from typing import Literal
 
 import numpy as np
 
-from index import changes, passages, read
+from index import passages, read
+from index.changes import FolderWriter
+from index.contract import Prepared
 from index.encoder import Encoder, Vectors, load_encoder
 from index.errors import ReportError
 from index.library import DEFAULT_REPORTS, index_text, insert, publish
@@ -77,7 +79,8 @@ def build(clock: Clock, folder: str, size: int, how: How, vectors: str, shared: 
     target, kept = Path(folder), Path(vectors)
     _check_space(target, size, how)
     encoder = Recorder(load_encoder())
-    changes.create(target, encoder, [fold(probe) for probe in PROBES])
+    to = FolderWriter(target)
+    to.create(encoder, lambda: np.stack([encoder.encode_query(fold(p)) for p in PROBES]))
     originals: Iterable[Report] = _originals(Path(shared))
     if how != "encoded":
         originals = list(_about(originals, base))
@@ -85,7 +88,7 @@ def build(clock: Clock, folder: str, size: int, how: How, vectors: str, shared: 
     count = segments = documents = 0
     for report in _about(_with_copies(originals), size):
         before = time.perf_counter()
-        if changes.holds(target, report.document.sha256):
+        if to.holds(report.document.sha256):
             begun += time.perf_counter() - before
         elif how == "encoded":
             written += _insert(report, target, encoder, kept)
@@ -144,17 +147,15 @@ def _insert(report: Report, folder: Path, encoder: Recorder, kept: Path) -> int:
 def _write(report: Report, folder: Path, encoder: Encoder, rows: Vectors) -> int:
     """Put a report in by the same path, but with vectors that are there; return its passages."""
     said = ("".join(passage.text.split()) for passage in report.passages)
-    changes.write(
-        folder,
+    made = Prepared(
         report.document,
         report.passages,
-        path=None,
-        headings=report.headings,
-        vectors=rows,
-        terms=[terms(index_text(p)) if p.segments else [] for p in report.passages],
-        digests=[hashlib.sha256(text.encode()).digest()[:16] for text in said],
-        encoder=encoder,
+        report.headings,
+        rows,
+        tuple(tuple(terms(index_text(p))) if p.segments else () for p in report.passages),
+        tuple(hashlib.sha256(text.encode()).digest()[:16] for text in said),
     )
+    FolderWriter(folder).write(made, path=None, model=encoder)
     return len(report.passages)
 
 
