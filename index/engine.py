@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,21 +80,30 @@ def load_engine(weights: E5, adapter: Path) -> Engine:
     To make its graph takes most of a second, so it is kept in the user's cache folder, where that
     can be written.
     """
+
+    def made() -> bytes:
+        from index.graph import graph  # and onnx, a third of a second
+
+        return graph(weights, read_adapter(adapter))
+
     known = f"{_FORM} {weights.signature} {hashlib.sha256(adapter.read_bytes()).hexdigest()}"
+    return Engine(weights, kept(known, made))
+
+
+def kept(known: str, make: Callable[[], bytes]) -> bytes:
+    """Return what was made before of what is ``known``, from the user's cache folder, or make it."""
     name = hashlib.sha256(known.encode()).hexdigest()[:32]
-    file = user_cache_path("yiju", appauthor=False) / f"{name}.onnx"
+    file = user_cache_path("yiju", appauthor=False) / name
     made = _kept(file)
     if made is None:
-        from index.graph import graph
-
-        made = graph(weights, read_adapter(adapter))
+        made = make()
         with contextlib.suppress(OSError):
             _keep(file, made)
-    return Engine(weights, made)
+    return made
 
 
 def _kept(file: Path) -> bytes | None:
-    """Return a graph that was kept; None if there is none, or not the one that was written."""
+    """Return what was kept; None if there is none, or not the one that was written."""
     try:
         data = file.read_bytes()
     except OSError:
@@ -102,10 +111,10 @@ def _kept(file: Path) -> bytes | None:
     return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
 
 
-def _keep(file: Path, graph: bytes) -> None:
+def _keep(file: Path, made: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{os.getpid()}")
-    part.write_bytes(hashlib.sha256(graph).digest() + graph)
+    part.write_bytes(hashlib.sha256(made).digest() + made)
     part.replace(file)
 
 

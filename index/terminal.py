@@ -1,6 +1,7 @@
 """A command line whose own words are Chinese."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
@@ -73,6 +74,9 @@ def run(command: Callable[[], int], *, interrupted: str = "已中断。") -> int
         return command()
     except ReportError as exc:
         print(exc, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # ``| head`` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

