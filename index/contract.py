@@ -123,11 +123,17 @@ class Store(Protocol):
         """Return the vectors of the segments of a document in order, float32 [n, dim]."""
 
     def candidates(
-        self, vector: Vectors, terms: Sequence[str], limit: int, scope: Scope | None = None
+        self,
+        vector: Vectors,
+        terms: Sequence[str],
+        *,
+        near: int,
+        lexical: int,
+        scope: Scope | None = None,
     ) -> list[Candidate]:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
-        At most ``limit`` of each, both with both scores, in the order of the library.
+        So many of each at most, both with both scores, in the order of the library.
         """
 
     def nearest(

@@ -51,6 +51,7 @@ _PART = 16_000  # characters of a row of a record: 65,535 bytes are the most
 _TERMS = (
     4_600  # terms of a passage: 65,535 bytes; those of the 4,600th character and on are left out
 )
+_MOST = 16_384  # hits of a search, the most that Milvus gives
 _AT_ONCE = 500  # rows written or asked for at a time
 _COLLECTIONS = ("probes", "meta", "files", "records", "passages", "segments", "documents")
 _KNOWN = [field.name for field in fields(Report)]
@@ -268,20 +269,25 @@ class MilvusLibrary:
         return _stacked(rows, self.model.dim)
 
     def candidates(
-        self, vector: Vectors, terms: Sequence[str], limit: int, scope: Scope | None = None
+        self,
+        vector: Vectors,
+        terms: Sequence[str],
+        *,
+        near: int,
+        lexical: int,
+        scope: Scope | None = None,
     ) -> list[Candidate]:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
-        At most ``limit`` of each, both with both scores, in the order of the library.
+        So many of each at most, both with both scores, in the order of the library.
         """
         with told(self._at):
-            cosines = self._cosines(vector, limit, _filter(scope))
-            bm25 = self._bm25(terms, limit, _filter(scope))
-            lexical, near = bm25.keys() - cosines.keys(), cosines.keys() - bm25.keys()
-            for ids in _batches(sorted(lexical)):
-                among = f"passage in {ids}"
-                cosines |= self._cosines(vector, 16_384, among)
-            for ids in _batches(sorted(near)):
+            cosines = self._cosines(vector, near, _filter(scope))
+            bm25 = self._bm25(terms, lexical, _filter(scope))
+            by_terms, by_meaning = bm25.keys() - cosines.keys(), cosines.keys() - bm25.keys()
+            for ids in _batches(sorted(by_terms)):
+                cosines |= self._cosines(vector, _MOST, f"passage in {ids}")
+            for ids in _batches(sorted(by_meaning)):
                 bm25 |= self._bm25(terms, len(ids), f"id in {ids}")
         return [
             Candidate(id, id >> _PLACES, cosines.get(id, -1.0), bm25.get(id, 0.0))

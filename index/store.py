@@ -130,21 +130,27 @@ class Library:
             return unpack((blob for (blob,) in rows), self.model.dim)
 
     def candidates(
-        self, vector: Vectors, terms: Sequence[str], limit: int, scope: Scope | None = None
+        self,
+        vector: Vectors,
+        terms: Sequence[str],
+        *,
+        near: int,
+        lexical: int,
+        scope: Scope | None = None,
     ) -> list[Candidate]:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
-        At most ``limit`` of each, both with both scores, in the order of the library.
+        So many of each at most, both with both scores, in the order of the library.
         """
         mask = self._columns.within(scope)
         bm25 = self._columns.bm25(terms)
-        near = self._near(vector[None], limit, mask)[0]
-        by_terms = _best(bm25, limit, _matching(bm25, mask))
-        near = np.concatenate([near, self._best_segments(vector, by_terms, near)])
-        owners = self._columns.owners[near]
+        nearest = self._near(vector[None], near, mask)[0]
+        by_terms = _best(bm25, lexical, _matching(bm25, mask))
+        found = np.concatenate([nearest, self._best_segments(vector, by_terms, nearest)])
+        owners = self._columns.owners[found]
         places, inverse = np.unique(owners, return_inverse=True)
         best = np.full(len(places), -1.0)
-        np.maximum.at(best, inverse, self._cosines(vector, near))
+        np.maximum.at(best, inverse, self._cosines(vector, found))
         return [
             Candidate(int(id), int(document), cosine, score)
             for id, document, cosine, score in zip(

@@ -6,6 +6,7 @@ measured again by those of the rows: see ``store``.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -116,9 +117,10 @@ class Index:
         if isinstance(self.faiss, faiss.IndexIVF):
             parameters = faiss.SearchParametersIVF
             given["nprobe"] = max(1, self.faiss.nlist // LOOKED_AT)
-        cosines, places = self.faiss.search(
-            np.ascontiguousarray(questions), limit, params=parameters(**given)
-        )
+        with _one_thread():
+            cosines, places = self.faiss.search(
+                np.ascontiguousarray(questions), limit, params=parameters(**given)
+            )
         return places, cosines
 
     def agrees(self, connection: sqlite3.Connection) -> bool:
@@ -138,8 +140,22 @@ class Index:
         """Return the cosines of some vectors of the index to float32 [dim]."""
         if not len(places):
             return np.empty(0, np.float32)
-        found: Vectors = self.faiss.reconstruct_batch(places) @ vector
+        with _one_thread():
+            found: Vectors = self.faiss.reconstruct_batch(places) @ vector
         return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep faiss to the thread that asks: with both cores busy two wait on each other, five times as long."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def unpack(blobs: Iterable[bytes], dim: int) -> Vectors:

@@ -11,8 +11,9 @@ from index.contract import Candidate, Store
 from index.encoder import Vectors
 from search.query import Query
 
-CANDIDATES = 200
-"""Segments and passages taken from each side before the two are fused."""
+NEAR, LEXICAL = 200, 50
+"""Segments and passages taken from each side before the two are fused. With 200 instead of 50 passages
+the first 20 are the same for 730 questions on three libraries of 848 to 10,000 passages."""
 
 LEXICAL_WEIGHT = 0.5
 """Weight of the lexical score beside 1 for the dense one. On 745 questions on nine reports that the
@@ -83,7 +84,7 @@ def retrieve(
     """
     found: dict[int, Candidate] = {}
     for scope in (where.scope, where.favoured) if where.favoured else (where.scope,):
-        best = library.candidates(vector, list(weights), CANDIDATES, scope)
+        best = library.candidates(vector, list(weights), near=NEAR, lexical=LEXICAL, scope=scope)
         found |= {candidate.passage_id: candidate for candidate in best}
     most = sum(weights.values()) * (_K1 + 1) or 1.0
     ranked = []

@@ -100,7 +100,10 @@ def test_25_the_nearest_are_those_of_exact_search(
     expected = exact(store, vector, inside)
     found = store.nearest(vector[None], 10, scoped(store, scope))[0]
     assert [cosine for _, cosine in found] == pytest.approx(expected[:10], abs=1e-5)
-    cosines = [c.cosine for c in store.candidates(vector, [], 10, scoped(store, scope))]
+    cosines = [
+        c.cosine
+        for c in store.candidates(vector, [], near=10, lexical=10, scope=scoped(store, scope))
+    ]
     assert max(cosines) == pytest.approx(expected[0], abs=1e-5)
 
 
@@ -113,7 +116,9 @@ def test_25_both_stores_have_the_same_candidates(
             vector, wanted = fake.encode_query(question), terms(question)
             sides = []
             for store in (one, other):
-                found = store.candidates(vector, wanted, 1000, scoped(store, scope))
+                found = store.candidates(
+                    vector, wanted, near=1000, lexical=1000, scope=scoped(store, scope)
+                )
                 passages = store.passages([c.passage_id for c in found])
                 sides.append(
                     {

@@ -98,13 +98,15 @@ def test_an_index_in_8_bits_gives_the_scores_of_the_rows(
     vector, wanted = fake.encode_query("行政复议受理了多少件"), terms("行政复议受理了多少件")
     with Library.open(large) as coarse:
         assert not coarse._index.exact
-        found = coarse.candidates(vector, wanted, 20)
+        found = coarse.candidates(vector, wanted, near=20, lexical=20)
         near = coarse.nearest(vector[None], 10)[0]
     monkeypatch.undo()
     (large / vectors.FILE).unlink()
     with Library.open(large) as exact:
         assert exact._index.exact
-        best = sorted(exact.candidates(vector, wanted, 20), key=lambda c: -c.cosine)[:10]
+        best = sorted(
+            exact.candidates(vector, wanted, near=20, lexical=20), key=lambda c: -c.cosine
+        )[:10]
         assert [id for id, _ in near] == [id for id, _ in exact.nearest(vector[None], 10)[0]]
     cosines = {each.passage_id: each.cosine for each in found}
     assert [cosines[each.passage_id] for each in best] == pytest.approx([c.cosine for c in best])
