@@ -27,7 +27,7 @@ from index.errors import ReportError, reason
 from index.library import (
     Location,
     add_many,
-    default_folder,
+    default_location,
     ensure_default,
     locate,
     publish,
@@ -392,8 +392,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listening = _listen(given.host, given.port)
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
-            ensure_default(default_folder(), model=given.model)
-        library = locate(given.library or default_folder())
+            ensure_default(default_location(), model=given.model)
+        library = locate(given.library) if given.library else default_location()
         publish(library)  # while nobody reads: what a crash left unsealed is sealed here
         folder = library if given.allow_upload else None
         desk = Desk(given.library and library, log_questions=given.log_questions)

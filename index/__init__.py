@@ -3,7 +3,7 @@
 from index.documents import parse, read
 from index.encoder import Encoder, load_encoder
 from index.errors import ReportError
-from index.library import add, default_folder, open_library, remove
+from index.library import add, default_location, open_library, remove
 from index.passages import passages
 from index.store import Library
 from index.types import Document, Field, Passage, Section, Segment
@@ -19,7 +19,7 @@ __all__ = [
     "Section",
     "Segment",
     "add",
-    "default_folder",
+    "default_location",
     "load_encoder",
     "open_library",
     "parse",

@@ -16,7 +16,7 @@ from index.library import (
     Added,
     Location,
     add_many,
-    default_folder,
+    default_location,
     ensure_default,
     locate,
     migrate,
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
 
     def command() -> int:
-        where = locate(given.library or default_folder())
-        if given.library is None and isinstance(where, Path) and given.run is not _check:
+        where = locate(given.library) if given.library else default_location()
+        if given.library is None and given.run is not _check:
             ensure_default(where, model=getattr(given, "model", None))
         return int(given.run(given, where))
 

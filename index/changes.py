@@ -73,20 +73,27 @@ class FolderWriter:
                     probes=probes().astype(np.float32).tobytes(),
                 )
 
-    def holds(self, sha256: str, path: Path | None = None) -> bool:
-        """Whether the library has a document of these bytes, and as the file of this path if given."""
+    def holds(self, sha256: str) -> bool:
+        """Whether the library has a document of these bytes."""
+        return self._first("SELECT 1 FROM documents WHERE sha256 = ?", sha256) is not None
+
+    def holder(self, path: Path) -> str | None:
+        """Return the sha256 of the document that the file of this path held; None if it is not known."""
+        sql = "SELECT sha256 FROM documents d JOIN files f ON f.document_id = d.id WHERE path = ?"
+        found = self._first(sql, str(path))
+        return None if found is None else str(found)
+
+    def _first(self, sql: str, value: str) -> Any:
+        """Return the first value of a query; None where there is none, or no library yet."""
         with told(self._folder):
             if not (self._folder / DATABASE).is_file():
-                return False
+                return None
             with reading(self._folder) as connection:
                 if not facts(connection):
-                    return False
+                    return None
                 check_format(self._folder, connection)
-                sql, values = "SELECT 1 FROM documents d WHERE sha256 = ?", [sha256]
-                if path is not None:
-                    sql += " AND EXISTS (SELECT 1 FROM files WHERE document_id = d.id AND path = ?)"
-                    values.append(str(path))
-                return connection.execute(sql, values).fetchone() is not None
+                row = connection.execute(sql, (value,)).fetchone()
+                return row and row[0]
 
     def link(self, sha256: str, path: Path) -> Outcome | None:
         """Record that a file holds a document of the library; None if there is none of these bytes."""

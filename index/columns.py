@@ -127,10 +127,10 @@ class Columns:
                 )
         return scores
 
-    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each of the terms stands."""
+    def rarities(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return the inverse document frequency of each term: see ``bm25``."""
         found = {term: self._postings(term) for term in terms}
-        return {term: end - start for term, (start, end) in found.items()}
+        return {term: self._rarity(end - start) for term, (start, end) in found.items()}
 
     def holding(self, terms: Sequence[str]) -> Positions:
         """Return the places of the passages that hold all of the terms, ascending."""
@@ -144,8 +144,9 @@ class Columns:
 
     def segments_of(self, places: Positions) -> Positions:
         """Return the places of the segments of some passages, passage by passage."""
-        starts = np.searchsorted(self.owners, places)
-        ends = np.searchsorted(self.owners, places, "right")
+        wanted = places.astype(np.uint32)  # of another type numpy would copy all the owners
+        starts = np.searchsorted(self.owners, wanted)
+        ends = np.searchsorted(self.owners, wanted, "right")
         return np.concatenate(
             [np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [_NONE]
         )

@@ -60,7 +60,8 @@ class Prepared:
 class Entry:
     """A report of a library with the id by which it is removed; how many passages and pages it has.
 
-    ``paths`` are the files that hold it; ``pages`` is 0 where the format has none.
+    ``paths`` are the files that hold it, ``headings`` those of its first level; ``pages`` is 0 where
+    the format has none.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Entry:
     passages: int
     pages: int
     paths: tuple[str, ...]
+    headings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,8 @@ class Store(Protocol):
     ) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
 
-    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each of the terms stands."""
+    def rarities(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return the inverse document frequency of each term, above 0, as the store's BM25 has it."""
 
     def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
         """Return what is the same for passages that say the same."""
@@ -199,8 +201,11 @@ class Writer(Protocol):
         Raises ``ReportError`` if there is one of another format or model.
         """
 
-    def holds(self, sha256: str, path: Path | None = None) -> bool:
-        """Whether the library has a document of these bytes, and as the file of this path if given."""
+    def holds(self, sha256: str) -> bool:
+        """Whether the library has a document of these bytes."""
+
+    def holder(self, path: Path) -> str | None:
+        """Return the sha256 of the document that the file of this path held; None if it is not known."""
 
     def link(self, sha256: str, path: Path) -> Outcome | None:
         """Record that a file holds a document of the library; None if there is none of these bytes."""

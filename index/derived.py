@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from index import columns, vectors
 from index.columns import Columns
-from index.database import LARGE, facts, reading, set_facts, told, writing
+from index.database import DATABASE, LARGE, facts, reading, set_facts, told, writing
 from index.vectors import Index
 
 _END = 2**20
@@ -62,18 +62,30 @@ def publish(folder: Path) -> None:
                 set_facts(connection, **{name: record})
 
 
+def is_published(folder: Path) -> bool:
+    """Whether both files are recorded for the newest generation; nothing is hashed."""
+    with told(folder):
+        if not (folder / DATABASE).is_file():
+            return True
+        with reading(folder) as connection:
+            known = facts(connection)
+            return not known or all(_current(name, known) for name in FILES)
+
+
 def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
     """Return what is wrong with the files, a Chinese sentence each."""
     known, wrong = facts(connection), []
     for name in FILES:
-        if not _is_recorded(folder / name, known):
+        if name in known and not _is_recorded(folder / name, known):
             wrong.append(
                 f"{name} 与数据库的记录不符，查询会改用数据库里的内容；再添加一次报告即可重写"
             )
-    index = None if wrong else _load(folder / vectors.FILE, known, Index)
+    if wrong or not all(name in known for name in FILES):  # a release before kept none of these
+        return wrong
+    index = _load(folder / vectors.FILE, known, Index)
     if index and not index.agrees(connection):
         wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
-    if not wrong and Columns.of_rows(connection).data() != (folder / columns.FILE).read_bytes():
+    if Columns.of_rows(connection).data() != (folder / columns.FILE).read_bytes():
         wrong.append(f"{columns.FILE} 与数据库里的内容不一致")
     return wrong
 

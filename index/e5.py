@@ -80,7 +80,7 @@ class E5:
         try:
             with file.open("rb") as opened:
                 held = os.fstat(opened.fileno())
-                self.signature = f"{held.st_size} {held.st_mtime_ns}"
+                self.signature = f"{held.st_size} {held.st_mtime_ns} {held.st_ctime_ns}"
                 self._data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
             self._parse()
         except (KeyError, ValueError, struct.error) as exc:

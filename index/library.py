@@ -14,7 +14,9 @@ from tqdm import tqdm
 
 from index import milvus
 from index.changes import FolderWriter
-from index.contract import Outcome, Prepared, Store, Writer, check_model
+from index.contract import Entry, Outcome, Prepared, Store, Writer, check_model
+from index.database import DATABASE, LARGE
+from index.derived import is_published
 from index.documents import load, parse, read
 from index.encoder import Encoder, Vectors, load_encoder
 from index.errors import ReportError, reason
@@ -27,7 +29,7 @@ from index.seal import seal
 from index.store import Library
 from index.tables import labelled
 from index.terms import fold, terms
-from index.types import Document, Passage, Report, Role, Segment
+from index.types import Document, Passage, Report, Role, Section, Segment
 
 Location = Path | Address
 """Where a library is: a folder, or Milvus."""
@@ -48,10 +50,11 @@ _FIELD_NAMES: dict[Role, str] = {
 }
 
 
-def default_folder() -> Path:
-    """Return where the default library lives: ``YIJU_LIBRARY``, else the user data folder."""
-    chosen = os.environ.get("YIJU_LIBRARY")
-    return Path(chosen) if chosen else user_data_path("yiju", appauthor=False) / "library"
+def default_location() -> Location:
+    """Return where the default library is: ``YIJU_LIBRARY``, else a folder in the user's data."""
+    return locate(
+        os.environ.get("YIJU_LIBRARY") or user_data_path("yiju", appauthor=False) / "library"
+    )
 
 
 def locate(given: Path | str) -> Location:
@@ -59,7 +62,7 @@ def locate(given: Path | str) -> Location:
 
     Raises ``ReportError`` if it is no address.
     """
-    text = str(given)
+    text = os.fspath(given)
     return Address.parse(text) if text.startswith("milvus:") else Path(text).absolute()
 
 
@@ -73,16 +76,16 @@ def open_at(where: Location) -> Store:
     return milvus.MilvusLibrary.open(where) if isinstance(where, Address) else Library.open(where)
 
 
-def ensure_default(folder: Path, *, model: str | None = None) -> Encoder | None:
+def ensure_default(where: Location, *, model: str | None = None) -> Encoder | None:
     """Build the default library of the reports in the package, if it is not there.
 
     Returns the encoder if one was loaded for that. Raises ``ReportError`` if it cannot be built.
     """
-    if writer(folder).version():
+    if writer(where).version():
         return None
     encoder = load_encoder(model)
     for file in sorted(DEFAULT_REPORTS.glob("*.md")):
-        add(file, folder, encoder=encoder)
+        add(file, where, encoder=encoder)
     return encoder
 
 
@@ -95,8 +98,10 @@ def open_library(
     was made by another encoder.
     """
     if where is None:
-        where = default_folder()
+        where = default_location()
         encoder = ensure_default(where) or encoder
+    if isinstance(where, Path) and not is_published(where):
+        publish(where)  # of a release that kept less beside it, or after a crash
     library = open_at(where)
     try:
         if encoder is None or encoder.name != library.model.name:
@@ -205,7 +210,7 @@ def _put(
     """Put a file into the library, as ``_look`` found it."""
     path = file.resolve()
     if document is None:
-        if writer(where).holds(hashed, path):
+        if writer(where).holder(path) == hashed:
             return Added(file, "未变")
         linked = writer(where).link(hashed, path)
         if linked:
@@ -227,16 +232,23 @@ def insert(
     to.create(encoder, lambda: np.stack([encoder.encode_query(fold(p)) for p in PROBES]))
     cut = passages(document)
     encoded = _encode(cut, document, encoder, quiet=quiet)
-    outcome = to.write(prepared(document, cut, encoded), path=path, model=encoder)
+    headings = dict.fromkeys(part.section for part in outline(document) if part.section)
+    made = prepared(document, cut, tuple(headings), encoded)
+    outcome = to.write(made, path=path, model=encoder)
     return Added(Path(document.name), outcome, passages=len(cut))
 
 
-def prepared(document: Document, cut: tuple[Passage, ...], encoded: Vectors) -> Prepared:
+def prepared(
+    document: Document,
+    cut: tuple[Passage, ...],
+    headings: tuple[Section, ...],
+    encoded: Vectors,
+) -> Prepared:
     """Return a report ready to be written; ``encoded`` are the vectors of all its segments."""
     return Prepared(
         document,
         cut,
-        tuple(dict.fromkeys(part.section for part in outline(document) if part.section)),
+        headings,
         encoded,
         tuple(tuple(terms(index_text(p))) if p.segments else () for p in cut),
         tuple(_digest(passage) for passage in cut),
@@ -246,25 +258,31 @@ def prepared(document: Document, cut: tuple[Passage, ...], encoded: Vectors) -> 
 def migrate(source: Location, target: Location) -> Iterator[Added]:
     """Copy what a library has and another lacks, without encoding; tell of each report.
 
-    Raises ``ReportError`` if either cannot be opened or they were made by different models.
+    What the other has of the same file stays. Raises ``ReportError`` if either cannot be opened or
+    they were made by different models.
     """
     to = writer(target)
     with open_at(source) as library:
         to.create(library.model, lambda: library.probes)
         try:
             for entry in library.entries():
-                known = entry.document
-                cut = tuple(library.passages(document=known.sha256).values())
-                outcome: Outcome = "未变"
-                if not to.holds(known.sha256):
-                    made = prepared(library.document(entry.id), cut, library.vectors(entry.id))
-                    outcome = to.write(made, path=None, model=library.model)
-                for path in map(Path, entry.paths):
-                    if not to.holds(known.sha256, path):
-                        to.link(known.sha256, path)
-                yield Added(Path(known.name), outcome, passages=len(cut))
+                yield _copy(entry, library, to)
         finally:
             to.publish()
+
+
+def _copy(entry: Entry, library: Store, to: Writer) -> Added:
+    sha256 = entry.document.sha256
+    outcome: Outcome = "未变"
+    if not to.holds(sha256):
+        cut = tuple(library.passages(document=sha256).values())
+        document, headings = library.document(entry.id), library.headings(sha256)
+        made = prepared(document, cut, headings, library.vectors(entry.id))
+        outcome = to.write(made, path=None, model=library.model)
+    for path in map(Path, entry.paths):
+        if to.holder(path) is None:
+            to.link(sha256, path)
+    return Added(Path(entry.document.name), outcome, passages=entry.passages)
 
 
 def remove(where: Location, id: int) -> Report:
@@ -280,8 +298,9 @@ def publish(where: Location) -> None:
 def settle(where: Location) -> None:
     """Seal what another program wrote, which it could not while this one read the library."""
     if isinstance(where, Path):
-        with contextlib.suppress(ReportError):
-            seal(where)
+        with contextlib.suppress(ReportError, OSError):
+            if (where / DATABASE).stat().st_size <= LARGE:  # hashing more would take seconds
+                seal(where)
 
 
 def index_text(passage: Passage, segment: Segment | None = None) -> str:

@@ -5,7 +5,8 @@ import json
 import sqlite3
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -84,12 +85,21 @@ class Library:
         rows = self._rows(
             f"SELECT d.id, {_REPORT}, (SELECT count(*) FROM passages WHERE document_id = d.id),"
             " json_array_length(pages), (SELECT json_group_array(path) FROM"
-            " (SELECT path FROM files WHERE document_id = d.id ORDER BY path)) FROM documents d ORDER BY id"
+            " (SELECT path FROM files WHERE document_id = d.id ORDER BY path)), (SELECT"
+            " json_group_array(heading) FROM (SELECT path ->> 0 AS heading FROM sections WHERE"
+            " document_id = d.id AND json_array_length(path) = 1 ORDER BY start)) FROM documents d ORDER BY id"
         )
         with told(self.folder):
             return tuple(
-                Entry(id, Report(**_report(*known)), passages, pages, tuple(json.loads(paths)))
-                for id, *known, passages, pages, paths in rows
+                Entry(
+                    id,
+                    Report(**_report(*known)),
+                    passages,
+                    pages,
+                    tuple(json.loads(paths)),
+                    tuple(json.loads(headings)),
+                )
+                for id, *known, passages, pages, paths, headings in rows
             )
 
     def document(self, id: int) -> Document:
@@ -142,6 +152,12 @@ class Library:
 
         So many of each at most, both with both scores, in the order of the library.
         """
+        with self._scanning():
+            return self._candidates(vector, terms, near, lexical, scope)
+
+    def _candidates(
+        self, vector: Vectors, terms: Sequence[str], near: int, lexical: int, scope: Scope | None
+    ) -> list[Candidate]:
         mask = self._columns.within(scope)
         bm25 = self._columns.bm25(terms)
         nearest = self._near(vector[None], near, mask)[0]
@@ -192,9 +208,20 @@ class Library:
         best = _best(bm25, limit, _matching(bm25, self._columns.within(scope)))
         return [int(id) for id in self._columns.passages[best]]
 
-    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each of the terms stands."""
-        return self._columns.frequencies(terms)
+    def rarities(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return the inverse document frequency of each term, above 0: see ``Columns.bm25``."""
+        return self._columns.rarities(terms)
+
+    @contextmanager
+    def _scanning(self) -> Iterator[None]:
+        """Turn what a large file damaged in its middle leads to into a sentence."""
+        try:
+            yield
+        except (RuntimeError, LookupError, ValueError) as exc:
+            named = "、".join(derived.FILES)
+            raise ReportError(
+                f"资料库“{self.folder}”里的 {named} 已损坏，请删除这两个文件后重试，它们会重新生成。"
+            ) from exc
 
     def _near(self, questions: Vectors, limit: int, mask: Mask | None) -> list[Positions]:
         """Return the places of the segments nearest to each row of float32 [n, dim].
@@ -203,11 +230,8 @@ class Library:
         """
         many = limit if self._index.exact else limit + _MORE
         among = None if mask is None else mask[self._columns.owners]
-        if among is not None and not self._index.exact and among.sum() <= FLAT:
-            few = np.flatnonzero(among)
-            every = np.arange(len(few))
-            return [few[_best(self._index.cosines(v, few), many, every)] for v in questions]
-        places, _ = self._index.nearest(questions, many, among)
+        few = among is not None and int(among.sum()) <= FLAT
+        places, _ = self._index.nearest(questions, many, among, every=few)
         return [row[row >= 0] for row in places]
 
     def _best_segments(self, vector: Vectors, passages: Positions, but: Positions) -> Positions:

@@ -97,11 +97,17 @@ class Index:
         return self
 
     def nearest(
-        self, questions: Vectors, limit: int, among: Mask | None = None
+        self,
+        questions: Vectors,
+        limit: int,
+        among: Mask | None = None,
+        *,
+        every: bool = False,
     ) -> tuple[Positions, Vectors]:
         """Return the places of the nearest vectors to float32 [n, dim], and their cosines.
 
-        Each [n, limit], nearest first, place -1 where there are no more; ``among`` which to look at.
+        Each [n, limit], nearest first, place -1 where there are no more; ``among`` which to look at,
+        ``every`` one of them, whatever list it is in.
         """
         import faiss
 
@@ -116,7 +122,7 @@ class Index:
         parameters: Any = faiss.SearchParameters
         if isinstance(self.faiss, faiss.IndexIVF):
             parameters = faiss.SearchParametersIVF
-            given["nprobe"] = max(1, self.faiss.nlist // LOOKED_AT)
+            given["nprobe"] = self.faiss.nlist if every else max(1, self.faiss.nlist // LOOKED_AT)
         with _one_thread():
             cosines, places = self.faiss.search(
                 np.ascontiguousarray(questions), limit, params=parameters(**given)

@@ -11,7 +11,7 @@ from index.columns import Scope
 from index.contract import Match, Store
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.library import Location, default_folder, locate, open_library, settle, writer
+from index.library import Location, default_location, locate, open_library, settle, writer
 from index.milvus import Address
 from index.types import Document, Kind, Passage, Span
 from search.locate import Streams
@@ -222,9 +222,10 @@ def open_once(library: Location | str | None = None) -> Opened:
             "资料库应当是一个文件夹的路径或 milvus:// 地址，收到的是空的或别的东西，"
             "请改正，或不写这个参数。"
         )
-    where: Location = (
-        library if isinstance(library, Address) else locate(library or default_folder())
-    )
+    if library is None:
+        where = default_location()
+    else:
+        where = library if isinstance(library, Address) else locate(library)
     with _opening:
         known, newest = _opened.get(where), writer(where).version()
         if known and known.library.version == newest:

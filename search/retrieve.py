@@ -1,6 +1,5 @@
 """Rank the passages of a library for a question: dense and lexical evidence, fused by weight."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -108,13 +107,5 @@ def bears(ranked: list[Ranked], floor: Noise) -> bool:
 
 
 def term_weights(library: Store, query: Query) -> dict[str, float]:
-    """Return what each term of a question tells: inverse document frequency as in FTS5.
-
-    log((N - n + 0.5) / (n + 0.5)), at least 1e-6, for a term in n of N passages.
-    """
-    total = len(library)
-    counts = library.frequencies(query.terms)
-    return {
-        term: max(math.log((total - n + 0.5) / (n + 0.5)), 1e-6)
-        for term, n in ((term, counts.get(term, 0)) for term in query.terms)
-    }
+    """Return what each term of a question tells: its inverse document frequency."""
+    return library.rarities(query.terms)

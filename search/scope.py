@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from index.columns import KINDS, Scope
-from index.contract import Store
+from index.contract import Entry, Store
 from index.errors import ReportError
 from index.terms import numeral, tidy
 from index.types import Kind, Report
@@ -68,8 +68,8 @@ def check_filters(
 def list_reports(library: Store) -> tuple[Listed, ...]:
     """Return the reports of a library with the years that each tells of."""
     return tuple(
-        Listed(e.id, e.document, e.document.region, frozenset(_years(library, e.document)))
-        for e in library.entries()
+        Listed(each.id, each.document, each.document.region, frozenset(_years(each)))
+        for each in library.entries()
     )
 
 
@@ -136,12 +136,11 @@ def _names(question: str, region: str) -> bool:
     return bool(_NATION.search(question)) if region == "全国" else region in question
 
 
-def _years(library: Store, document: Report) -> Iterable[int]:
-    if document.year:
-        yield document.year
-    for section in library.headings(document.sha256):
-        if section.level == 1:
-            yield from (numeral(year) for year in _YEAR.findall(tidy(section.path[0])))
+def _years(entry: Entry) -> Iterable[int]:
+    if entry.document.year:
+        yield entry.document.year
+    for heading in entry.headings:
+        yield from (numeral(year) for year in _YEAR.findall(tidy(heading)))
 
 
 def _place(name: str) -> str:

@@ -1,5 +1,6 @@
 """The columns that search scans: the same as SQLite says, and the same from their file."""
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,11 +61,12 @@ def test_the_passages_that_hold_all_terms_are_those_of_fts5(
         assert columns.passages[columns.holding(some)].tolist() == expected
 
 
-def test_frequencies_are_the_numbers_of_passages(rows: sqlite3.Connection) -> None:
-    wanted = terms(QUESTIONS[0])
-    sql = "SELECT doc FROM lexicon_terms WHERE term = ?"
-    expected = {term: (rows.execute(sql, (term,)).fetchone() or (0,))[0] for term in wanted}
-    assert Columns.of_rows(rows).frequencies(wanted) == expected
+def test_a_term_in_fewer_passages_is_rarer(rows: sqlite3.Connection) -> None:
+    (total,) = rows.execute("SELECT count(*) FROM passages").fetchone()
+    for term, rarity in Columns.of_rows(rows).rarities([*terms(QUESTIONS[0]), "龘龖"]).items():
+        found = rows.execute("SELECT doc FROM lexicon_terms WHERE term = ?", (term,)).fetchone()
+        held = found[0] if found else 0
+        assert rarity == pytest.approx(max(math.log((total - held + 0.5) / (held + 0.5)), 1e-6))
 
 
 def test_a_segment_is_its_passages(rows: sqlite3.Connection) -> None:
