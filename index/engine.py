@@ -41,7 +41,7 @@ class Engine:
         ids = np.array([[*row, *[PAD] * (longest - len(row))] for row in rows], np.int64)
         lengths = np.array([[len(row)] for row in rows])
         mask = (np.arange(longest)[None] < lengths).astype(np.int32)
-        session = self._session(1 if alone else _cores())
+        session = self._session(1 if alone else cores())
         given = {"embedded": self._weights.embed(ids), "mask": mask}
         hidden: Floats = session.run(None, given)[0]
         return hidden
@@ -53,7 +53,7 @@ class Engine:
             return self._sessions[threads]
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on a Mac
     return len(allowed(0)) if allowed else os.cpu_count() or 1

@@ -36,7 +36,7 @@ Location = Path | Address
 
 DEFAULT_REPORTS = Path(__file__).with_name("reports")
 REPORTS = (*SUFFIXES, *KNOWN_SUFFIXES)
-_BATCH = 64
+_BATCH = 128
 _CONTEXT = 60  # characters of each heading in front of a segment: with it the model reads it whole
 
 # What people call the fields of a 公文; goes into the index text so that 「谁签发的」 finds 签发人.
@@ -136,11 +136,16 @@ class Added:
 
 
 def add_many(
-    files: Iterable[Path], where: Location, *, model: str | None = None
+    files: Iterable[Path],
+    where: Location,
+    *,
+    model: str | None = None,
+    workers: int | None = None,
 ) -> Generator[Added, None, None]:
     """Add files one by one and tell of each, going on after one that is refused.
 
-    The encoder is loaded when the first new file is met: unchanged ones cost a hash. Each is
+    The encoder is loaded when the first new file is met: unchanged ones cost a hash. ``workers`` are
+    those of ``load_encoder``. Each is
     committed before it is told of; whoever stops midway keeps what was told. Raises ``ReportError``
     for what is wrong with the model or with writing the library, not with a file.
     """
@@ -148,7 +153,7 @@ def add_many(
 
     def loaded() -> Encoder:
         if not encoder:
-            encoder.append(load_encoder(model or encoder_of(where)))
+            encoder.append(load_encoder(model or encoder_of(where), workers=workers))
         return encoder[0]
 
     try:

@@ -117,3 +117,12 @@ def test_a_kept_fingerprint_is_that_of_the_files(
     kept.unlink()
     assert first == again == _fingerprint(file, "1 2", b"adapter")
     assert first != _fingerprint(file, "1 2", b"another")
+
+
+def test_the_number_of_workers_changes_no_vector(encoder: Encoder) -> None:
+    texts = [line for line in REPORT.read_text("utf-8").splitlines() if line][:30]
+    one = load_encoder(workers=1).encode_passages(texts)
+    three = load_encoder(workers=3).encode_passages(texts)
+    np.testing.assert_allclose(one, three, atol=1e-3)
+    np.testing.assert_allclose(encoder.encode_passages(texts[:1])[0], one[0], atol=1e-3)
+    assert encoder.encode_passages([]).shape == (0, 384)

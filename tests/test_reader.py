@@ -98,7 +98,7 @@ def test_the_adapter_is_in_the_fingerprint(tmp_path: Path, weights: E5, encoder:
     save_file({name: t.astype(np.float16) for name, t in none(weights).items()}, tmp_path / "a")
     file = weights_file()
     assert file
-    other = BundledEncoder(file, name="other", adapter=tmp_path / "a")
+    other = BundledEncoder(file, name="other", adapter=tmp_path / "a", workers=2)
     assert other.fingerprint != encoder.fingerprint
     assert float(other.encode_query("复议") @ encoder.encode_query("复议")) < 0.999
 

@@ -272,3 +272,12 @@ def test_whoever_reads_only_the_beginning_gets_no_traceback(real: Path) -> None:
     assert asking.stdout
     asking.stdout.close()
     assert asking.communicate()[1] == ""
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x"])
+def test_a_wrong_number_of_workers_is_refused(
+    capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        index_main(["add", "--workers", number, str(REPORT)])
+    assert "参数不对" in capsys.readouterr().err

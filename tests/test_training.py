@@ -122,7 +122,7 @@ def test_what_is_trained_is_what_runs(
     monkeypatch.setattr(retriever, "HARD", 1)
     retriever.train(data, weights, tmp_path / "retriever.safetensors", epochs=2)
     torch_model = Adapted(weights, tmp_path / "retriever.safetensors")
-    encoder = BundledEncoder(file, name="t", adapter=tmp_path / "retriever.safetensors")
+    encoder = BundledEncoder(file, name="t", adapter=tmp_path / "retriever.safetensors", workers=2)
     question = "query: 去年打了多少粮"
     with_torch = torch_model.embed(torch_model.merge(), [weights.tokens(question).ids])
     trained = encoder.encode_query("去年打了多少粮")
