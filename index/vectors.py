@@ -6,7 +6,7 @@ measured again by those of the rows: see ``store``.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -123,7 +123,7 @@ class Index:
         if isinstance(self.faiss, faiss.IndexIVF):
             parameters = faiss.SearchParametersIVF
             given["nprobe"] = self.faiss.nlist if every else max(1, self.faiss.nlist // LOOKED_AT)
-        with _one_thread():
+        with _one_thread() if len(questions) == 1 else nullcontext():
             cosines, places = self.faiss.search(
                 np.ascontiguousarray(questions), limit, params=parameters(**given)
             )

@@ -247,6 +247,73 @@ def test_what_a_crash_left_in_milvus_is_not_found_and_told(
     assert verify(moved) == []
 
 
+def test_an_open_reader_of_milvus_sees_what_was_there_when_it_opened(
+    moved: Location, write: Write, fake: FakeEncoder
+) -> None:
+    vector, wanted = fake.encode_query("受理案件"), terms("受理案件")
+    with open_at(moved) as reader:
+        before = [
+            reader.candidates(vector, wanted, near=99, lexical=99),
+            reader.lexical_best(wanted, 99),
+        ]
+        text = "".join(f"安阳受理案件 {n} 件。\n" for n in range(200))
+        add(write(f"安阳市人民政府关于2021年度工作的报告\n{text}", "b.md"), moved, encoder=fake)
+        after = [
+            reader.candidates(vector, wanted, near=99, lexical=99),
+            reader.lexical_best(wanted, 99),
+        ]
+        assert before == after
+        assert all(rarity > 0 for rarity in reader.rarities([*wanted, "安阳"]).values())
+    assert "安阳" in search("安阳受理案件", library=moved)[0].document.title
+
+
+def test_the_share_of_the_words_is_at_most_1_in_milvus(moved: Location) -> None:
+    for question in ("工作", "受理案件", "2021年度工作的报告"):
+        opened = pipeline.open_once(moved)
+        ranked = pipeline.rank(pipeline.normalise(question), opened).ranked
+        assert 0 < max(found.lexical for found in ranked) <= 1
+
+
+def test_moving_never_replaces_what_the_other_has_of_a_file(
+    tmp_path: Path, write: Write, fake: FakeEncoder, place: Location
+) -> None:
+    file, old = write(OTHERS["luoyang.md"], "a.md"), tmp_path / "old"
+    add(file, old, encoder=fake)
+    file.write_text(OTHERS["luoyang.md"].replace("41", "43"), "utf-8")
+    add(file, place, encoder=fake)
+    assert [done.outcome for done in migrate(old, place)] == ["新增"]
+    with open_at(place) as opened:
+        texts = [opened.document(entry.id).text for entry in opened.entries()]
+        assert [("43" in text, "41" in text) for text in texts] == [(True, False), (False, True)]
+        assert [entry.paths for entry in opened.entries()] == [(str(file),), ()]
+
+
+def test_a_library_cut_off_while_it_was_made_is_made_anew(
+    place: Location, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(OTHERS["luoyang.md"], "a.md")
+    with monkeypatch.context() as patch, pytest.raises(ReportError):
+        patch.setattr("index.milvus.writer.set_facts", lambda *_, **__: [][0])
+        add(file, place, encoder=fake)
+    assert add(file, place, encoder=fake) == "新增"
+    assert verify(place) == []
+
+
+def test_without_pymilvus_the_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus.exceptions", None)
+    with pytest.raises(ReportError, match="pip install"):
+        search("行政复议", library=f"milvus://{tmp_path}/l.db")
+
+
+def test_the_default_library_may_be_in_milvus(
+    moved: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YIJU_LIBRARY", f"milvus://{moved}")
+    assert "41 件" in search("洛阳受理案件多少件")[0].text
+
+
 def test_another_model_is_refused_in_milvus(moved: Location, write: Write) -> None:
     with pytest.raises(ReportError, match="other"):
         add(write(OTHERS["luoyang.md"] + "完\n"), moved, encoder=FakeEncoder("other"))
