@@ -134,8 +134,8 @@ class FolderWriter:
 
         What is committed stays so if that fails: readers make them from the rows.
         """
-        if (self._folder / DATABASE).is_file():
-            with contextlib.suppress(ReportError):
+        with contextlib.suppress(ReportError), told(self._folder):
+            if (self._folder / DATABASE).is_file():
                 derived.publish(self._folder)
                 seal(self._folder)
 

@@ -159,7 +159,7 @@ def test_the_point_of_a_number_and_its_sign_are_bones() -> None:
 
 def test_the_nearest_stretch_is_the_one_of_least_distance(encoder: Encoder, real: Path) -> None:
     opened = open_once(real)
-    document = opened.reports[0].document
+    document = opened.library.document(opened.reports[0].id)
     passages = list(opened.library.passages(document=document.sha256).values())
     joined = stream(document, passages)
     passage = passages[8]

@@ -27,7 +27,8 @@ import index.store
 from index import Library, ReportError, add, remove, verify
 from index.database import DATABASE, FORMAT, SEAL, writing
 from index.derived import FILES
-from index.library import publish, writer
+from index.library import publish
+from index.library import writer as writer_of
 from search import Results, pipeline, search
 from tests.conftest import REPORT, ROOT, FakeEncoder
 
@@ -112,7 +113,7 @@ def test_8_a_killed_writer_loses_nothing_that_it_told_of(
         out, _ = writer.communicate()
         whole = out.split("\n")[:-1]  # what follows was cut short
         told |= {line.split()[1] for line in whole if line.startswith(("新增", "未变"))}
-        if (library / DATABASE).is_file() and writer(library).version():
+        if (library / DATABASE).is_file() and writer_of(library).version():
             wrong = [told for told in verify(library) if not told.startswith(FILES)]
             assert wrong == [] and told <= names(library), round
     assert told
@@ -207,7 +208,7 @@ def test_9_a_fault_at_any_operation_leaves_the_old_library_or_the_new(
                 refused += 1
         if fault.left > 0:
             break
-        there = (library / DATABASE).is_file() and writer(library).version()
+        there = (library / DATABASE).is_file() and writer_of(library).version()
         if there or not first:
             assert answers(library) in (before, new), number
             assert [each for each in verify(library) if not each.startswith(FILES)] == [], number
