@@ -71,7 +71,7 @@ def told(address: Address) -> Iterator[None]:
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
     except ImportError as exc:
-        raise ReportError("没有安装 pymilvus，请运行 pip install 'yiju[milvus]' 后重试。") from exc
+        raise ReportError("没有安装 pymilvus，请运行 pip install pymilvus 后重试。") from exc
     try:
         yield
     except (MilvusException, RpcError) as exc:
