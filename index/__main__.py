@@ -137,10 +137,15 @@ def _remove(given: argparse.Namespace, where: Location) -> int:
 
 def _migrate(given: argparse.Namespace, where: Location) -> int:
     target = locate(given.target)
+    refused = 0
     for done in migrate(where, target):
-        print(printable(f"{done.outcome}：{done.file}"))
+        if done.outcome is None:
+            refused += 1
+            print(done.reason, file=sys.stderr)
+        else:
+            print(printable(f"{done.outcome}：{done.file}"))
     print(f"已搬到：{target}")
-    return 0
+    return 1 if refused else 0
 
 
 def _check(given: argparse.Namespace, _: Location) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ from index.types import Document, Passage, Report, Role, Section, Segment
 Location = Path | Address
 """Where a library is: a folder, or Milvus."""
 
+_IS_ADDRESS = re.compile("milvus:|[a-z][a-z+.-]*://", re.I)
+
 DEFAULT_REPORTS = Path(__file__).with_name("reports")
 REPORTS = (*SUFFIXES, *KNOWN_SUFFIXES)
 _BATCH = 128
@@ -58,12 +61,12 @@ def default_location() -> Location:
 
 
 def locate(given: Path | str) -> Location:
-    """Return where a library is: a folder, or an address that begins with ``milvus:``.
+    """Return where a library is: a folder, or an address, which begins with ``milvus:``.
 
     Raises ``ReportError`` if it is no address.
     """
     text = os.fspath(given)
-    return Address.parse(text) if text.startswith("milvus:") else Path(text).absolute()
+    return Address.parse(text) if _IS_ADDRESS.match(text) else Path(text).absolute()
 
 
 def writer(where: Location) -> Writer:
@@ -263,7 +266,7 @@ def prepared(
 def migrate(source: Location, target: Location) -> Iterator[Added]:
     """Copy what a library has and another lacks, without encoding; tell of each report.
 
-    What the other has of the same file stays. Raises ``ReportError`` if either cannot be opened or
+    What the other has of the same file in another version stays, and this one is refused. Raises ``ReportError`` if either cannot be opened or
     they were made by different models.
     """
     to = writer(target)
@@ -277,9 +280,12 @@ def migrate(source: Location, target: Location) -> Iterator[Added]:
 
 
 def _copy(entry: Entry, library: Store, to: Writer) -> Added:
-    sha256 = entry.document.sha256
+    sha256, file = entry.document.sha256, Path(entry.document.name)
     outcome: Outcome = "未变"
     if not to.holds(sha256):
+        if any(to.holder(path) for path in map(Path, entry.paths)):
+            reason = "那里已有同一个文件的另一版，请在那里重新添加文件，或先移除它"
+            return Added(file, None, f"没有搬“{file}”：{reason}。")
         cut = tuple(library.passages(document=sha256).values())
         document, headings = library.document(entry.id), library.headings(sha256)
         made = prepared(document, cut, headings, library.vectors(entry.id))
@@ -287,7 +293,7 @@ def _copy(entry: Entry, library: Store, to: Writer) -> Added:
     for path in map(Path, entry.paths):
         if to.holder(path) is None:
             to.link(sha256, path)
-    return Added(Path(entry.document.name), outcome, passages=entry.passages)
+    return Added(file, outcome, passages=entry.passages)
 
 
 def remove(where: Location, id: int) -> Report:

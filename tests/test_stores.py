@@ -281,11 +281,11 @@ def test_moving_never_replaces_what_the_other_has_of_a_file(
     add(file, old, encoder=fake)
     file.write_text(OTHERS["luoyang.md"].replace("41", "43"), "utf-8")
     add(file, place, encoder=fake)
-    assert [done.outcome for done in migrate(old, place)] == ["新增"]
+    (done,) = migrate(old, place)
+    assert done.outcome is None and "另一版" in done.reason
     with open_at(place) as opened:
-        texts = [opened.document(entry.id).text for entry in opened.entries()]
-        assert [("43" in text, "41" in text) for text in texts] == [(True, False), (False, True)]
-        assert [entry.paths for entry in opened.entries()] == [(str(file),), ()]
+        (entry,) = opened.entries()
+        assert "43" in opened.document(entry.id).text
 
 
 def test_a_library_cut_off_while_it_was_made_is_made_anew(
@@ -310,7 +310,7 @@ def test_without_pymilvus_the_sentence_says_what_to_install(
 def test_the_default_library_may_be_in_milvus(
     moved: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("YIJU_LIBRARY", f"milvus://{moved}")
+    monkeypatch.setenv("YIJU_LIBRARY", str(moved))
     assert "41 件" in search("洛阳受理案件多少件")[0].text
 
 
@@ -328,6 +328,8 @@ def test_another_model_is_refused_in_milvus(moved: Location, write: Write) -> No
         "milvus:///x.txt",
         "milvus://host:x/a",
         "milvus:a",
+        "http://host:19530/a",
+        "milvu://host/a",
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
@@ -354,7 +356,7 @@ def test_a_library_that_is_not_there_is_refused_with_what_to_run(place: Location
 
 
 def test_the_terminal_moves_and_asks(real: Path, tmp_path: Path, place: Location) -> None:
-    address = f"milvus://{place}"
+    address = str(place)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,13 +51,15 @@ class Address:
                 return cls(str(Path(path).absolute()), "yiju")
         except ValueError:
             pass
+        shown = re.sub("//.*@", "//…@", text)  # without the password
         raise ReportError(
-            f"“{text}”不是 Milvus 资料库的地址，请写成 milvus://主机:19530/名称（字母、数字和下划线），"
+            f"“{shown}”不是 Milvus 资料库的地址，请写成 milvus://主机:19530/名称（字母、数字和下划线），"
             "或 milvus:///文件夹/文件.db。"
         )
 
     def __str__(self) -> str:
-        return self.uri if self.is_file else f"{self.uri}/{self.name}"
+        place = self.uri if self.is_file else f"{self.uri.partition('://')[2]}/{self.name}"
+        return f"milvus://{place}"
 
     @property
     def is_file(self) -> bool:
@@ -95,7 +98,8 @@ def connect(address: Address) -> Any:
     """Return the client of an address, one for the process."""
     from pymilvus import MilvusClient
 
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints what it raises as well
+    for name in ("pymilvus", "milvus_lite"):  # they print what they raise as well
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if address.is_file:
         Path(address.uri).parent.mkdir(parents=True, exist_ok=True)
     return MilvusClient(address.uri, token=address.token, timeout=WAIT)
