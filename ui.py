@@ -393,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("正在打开资料库……", file=sys.stderr)
         if given.library is None:
             ensure_default(default_location(), model=given.model)
-        library = locate(given.library) if given.library else default_location()
+        library = locate(given.library or None)
         publish(library)  # while nobody reads: what a crash left unsealed is sealed here
         folder = library if given.allow_upload else None
         desk = Desk(given.library and library, log_questions=given.log_questions)

@@ -16,7 +16,6 @@ from index.library import (
     Added,
     Location,
     add_many,
-    default_location,
     ensure_default,
     locate,
     migrate,
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
 
     def command() -> int:
-        where = locate(given.library) if given.library else default_location()
+        where = locate(given.library or None)
         if given.library is None and given.run is not _check:
             ensure_default(where, model=getattr(given, "model", None))
         return int(given.run(given, where))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from index import derived
-from index.contract import Model, Outcome, Prepared, check_model
+from index.contract import Outcome, Prepared, check_model
 from index.database import (
     DATABASE,
     FORMAT,
@@ -26,7 +26,7 @@ from index.database import (
     version_of,
     writing,
 )
-from index.encoder import Vectors
+from index.encoder import Model, Vectors
 from index.errors import ReportError
 from index.seal import seal
 from index.store import Library, text_sha256

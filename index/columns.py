@@ -21,7 +21,8 @@ from index.types import Kind
 FILE = "columns.safetensors"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_K1, _B = 1.2, 0.75  # those of FTS5
+K1, B = 1.2, 0.75
+"""Of BM25: those of FTS5."""
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -123,7 +124,7 @@ class Columns:
             if start < end:
                 among, often = self.postings[start:end], self.counts[start:end]
                 scores[among] += (
-                    self._rarity(end - start) * often * (_K1 + 1) / (often + self.norms[among])
+                    self._rarity(end - start) * often * (K1 + 1) / (often + self.norms[among])
                 )
         return scores
 
@@ -201,7 +202,7 @@ def _inverted(
     )
     mean = max(float(lengths.sum()) / max(len(lengths), 1), 1e-9)
     return (
-        (_K1 * (1 - _B + _B * lengths / mean)).astype(np.float32),
+        (K1 * (1 - B + B * lengths / mean)).astype(np.float32),
         hashes[order],
         np.searchsorted(pairs >> 32, np.arange(len(order) + 1)),
         (pairs & 0xFFFFFFFF).astype(np.uint32),

@@ -7,28 +7,12 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from index.columns import Scope
-from index.encoder import Vectors
+from index.encoder import Model, Vectors
 from index.errors import ReportError
 from index.types import Document, Passage, Report, Section, Segment
 
 Outcome = Literal["新增", "更新", "未变"]
 """What adding a file did: a new report, a new version of one, nothing."""
-
-
-class Model(Protocol):
-    """What is known of an encoder: vectors of two cannot be compared if ``fingerprint`` differs."""
-
-    @property
-    def name(self) -> str:
-        """The model, for people and for ``load_encoder``."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash over the weights and prompts."""
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
 
 
 @dataclass(frozen=True, slots=True)

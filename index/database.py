@@ -120,6 +120,16 @@ def told(folder: Path) -> Iterator[None]:
         ) from exc
 
 
+def put(file: Path, data: bytes) -> None:
+    """Put a file in the place of another, whole or not at all."""
+    temporary = file.with_name(f"{file.name}.tmp")
+    with temporary.open("wb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+    temporary.replace(file)
+
+
 def connect(folder: Path, *, writing: bool) -> sqlite3.Connection:
     """Open the file; who finds another writing waits for ``WAIT`` seconds."""
     path = (folder / DATABASE).resolve()

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from index import columns, vectors
 from index.columns import Columns
-from index.database import DATABASE, LARGE, facts, reading, set_facts, told, writing
+from index.database import DATABASE, LARGE, facts, put, reading, set_facts, told, writing
 from index.vectors import Index
 
 _END = 2**20
@@ -56,7 +56,7 @@ def publish(folder: Path) -> None:
             if facts(connection)["generation"] != known["generation"]:
                 return
             for name, data in made.items():
-                _write(folder / name, data)
+                put(folder / name, data)
                 ends = _sha256(_ends(io.BytesIO(data), len(data)))
                 record = f"{known['generation']} {_sha256(data)} {ends}"
                 set_facts(connection, **{name: record})
@@ -150,16 +150,6 @@ def _record(name: str, known: dict[str, Any]) -> tuple[str, str, str]:
     """Return what is recorded of a file: its generation, its hash and that of its ends."""
     generation, whole, ends = str(known.get(name, "  ")).split(" ")
     return generation, whole, ends
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Put a file in the place of another, whole or not at all."""
-    temporary = file.with_name(f"{file.name}.tmp")
-    with temporary.open("wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-    temporary.replace(file)
 
 
 def _ends(opened: BinaryIO, size: int) -> bytes:

@@ -174,9 +174,8 @@ class E5:
         starts = np.concatenate([[0], np.cumsum(begins)])[self._offsets]
         fit = (codes < len(plain)) & plain[np.minimum(codes, len(plain) - 1)]
         chosen = np.logical_and.reduceat(fit, starts[:-1])
-        chosen[[BEGIN, PAD, END, UNKNOWN, int(self._scores.argmin())]] = (
-            True  # unknown ones: that less 10
-        )
+        # What is unknown scores 10 less than the least of all.
+        chosen[[BEGIN, PAD, END, UNKNOWN, int(self._scores.argmin())]] = True
         return self._tokenizer(np.flatnonzero(chosen))
 
     def _tokenizer(self, ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Any]:

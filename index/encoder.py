@@ -36,11 +36,8 @@ _PROMPTS_BY_NAME: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (
 )
 
 
-class Encoder(Protocol):
-    """What turns questions and passages into vectors that are near when their meanings are.
-
-    ``fingerprint`` differs between encoders whose vectors cannot be compared.
-    """
+class Model(Protocol):
+    """What is known of an encoder: vectors of two cannot be compared if ``fingerprint`` differs."""
 
     @property
     def name(self) -> str:
@@ -53,6 +50,10 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int:
         """Length of a vector."""
+
+
+class Encoder(Model, Protocol):
+    """What turns questions and passages into vectors that are near when their meanings are."""
 
     def encode_query(self, text: str) -> Vectors:
         """Return float32 [dim], unit length."""

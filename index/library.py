@@ -60,11 +60,15 @@ def default_location() -> Location:
     )
 
 
-def locate(given: Path | str) -> Location:
-    """Return where a library is: a folder, or an address, which begins with ``milvus:``.
+def locate(given: Location | str | None) -> Location:
+    """Return where a library is: a folder, an address, which begins with ``milvus:``, or the default.
 
     Raises ``ReportError`` if it is no address.
     """
+    if given is None:
+        return default_location()
+    if isinstance(given, Address):
+        return given
     text = os.fspath(given)
     return Address.parse(text) if _IS_ADDRESS.match(text) else Path(text).absolute()
 
@@ -148,9 +152,9 @@ def add_many(
     """Add files one by one and tell of each, going on after one that is refused.
 
     The encoder is loaded when the first new file is met: unchanged ones cost a hash. ``workers`` are
-    those of ``load_encoder``. Each is
-    committed before it is told of; whoever stops midway keeps what was told. Raises ``ReportError``
-    for what is wrong with the model or with writing the library, not with a file.
+    those of ``load_encoder``. Each is committed before it is told of; whoever stops midway keeps
+    what was told. Raises ``ReportError`` for what is wrong with the model or with writing the
+    library, not with a file.
     """
     encoder: list[Encoder] = []
 
@@ -266,8 +270,8 @@ def prepared(
 def migrate(source: Location, target: Location) -> Iterator[Added]:
     """Copy what a library has and another lacks, without encoding; tell of each report.
 
-    What the other has of the same file in another version stays, and this one is refused. Raises ``ReportError`` if either cannot be opened or
-    they were made by different models.
+    What the other has of the same file in another version stays, and this one is refused. Raises
+    ``ReportError`` if either cannot be opened or they were made by different models.
     """
     to = writer(target)
     with open_at(source) as library:

@@ -6,11 +6,10 @@ library without one, after a crash say, is read unchecked.
 """
 
 import hashlib
-import os
 import sqlite3
 from pathlib import Path
 
-from index.database import DATABASE, LARGE, SEAL, connect, facts, told, version_of
+from index.database import DATABASE, LARGE, SEAL, connect, facts, put, told, version_of
 from index.errors import ReportError
 
 
@@ -33,12 +32,7 @@ def seal(folder: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")  # keeps writers out
             if not _settled(folder) or _commits(connection) != before:
                 return
-            temporary = folder / f"{SEAL}.tmp"
-            with temporary.open("w") as file:
-                file.write(_sealing(version_of(facts(connection)), hashed))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / SEAL)
+            put(folder / SEAL, _sealing(version_of(facts(connection)), hashed).encode())
         finally:
             connection.close()
 

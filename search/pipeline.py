@@ -11,7 +11,7 @@ from index.columns import Scope
 from index.contract import Match, Store
 from index.encoder import Encoder, Vectors
 from index.errors import ReportError
-from index.library import Location, default_location, locate, open_library, settle, writer
+from index.library import Location, locate, open_library, settle, writer
 from index.milvus import Address
 from index.types import Document, Kind, Passage, Span
 from search.locate import Streams
@@ -50,8 +50,9 @@ class Opened:
 class Ranking:
     """The candidates for a question within ``scope``, best first.
 
-    ``vector`` is the question's, ``weights`` are its terms'. ``readings`` are what the reader made of the best of them, by passage id; ``confidence`` is the
-    probability that one of them answers, at which ``found`` is told.
+    ``vector`` is the question's, ``weights`` are its terms'. ``readings`` are what the reader made of
+    the best of them, by passage id; ``confidence`` is the probability that one of them answers, at
+    which ``found`` is told.
     """
 
     vector: Vectors
@@ -222,10 +223,7 @@ def open_once(library: Location | str | None = None) -> Opened:
             "资料库应当是一个文件夹的路径或 milvus:// 地址，收到的是空的或别的东西，"
             "请改正，或不写这个参数。"
         )
-    if library is None:
-        where = default_location()
-    else:
-        where = library if isinstance(library, Address) else locate(library)
+    where = locate(library)
     with _opening:
         known, newest = _opened.get(where), writer(where).version()
         if known and known.library.version == newest:

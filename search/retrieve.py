@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from index.columns import Scope
+from index.columns import K1, Scope
 from index.contract import Candidate, Store
 from index.encoder import Vectors
 from search.query import Query
@@ -21,8 +21,6 @@ the words of the text more weight does no harm. Before the training 1.4 was best
 
 _FOUND_AT = 1.0
 """Standard deviations above the probes at which something in the library bears on a question."""
-
-_K1 = 1.2  # as in FTS5; one term scores k1 + 1 at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def retrieve(
     for scope in (where.scope, where.favoured) if where.favoured else (where.scope,):
         best = library.candidates(vector, list(weights), near=NEAR, lexical=LEXICAL, scope=scope)
         found |= {candidate.passage_id: candidate for candidate in best}
-    most = sum(weights.values()) * (_K1 + 1) or 1.0
+    most = sum(weights.values()) * (K1 + 1) or 1.0  # one term scores k1 + 1 at most
     ranked = []
     for id, candidate in found.items():
         dense = (candidate.cosine - floor.mean) / (1 - floor.mean)

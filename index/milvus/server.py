@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from index.columns import K1, B
 from index.contract import MadeBy
 from index.errors import ReportError, reason
 
@@ -152,7 +153,7 @@ def make_collections(address: Address, dim: int) -> None:
         "bm25": {
             "index_type": "SPARSE_INVERTED_INDEX",
             "metric_type": "BM25",
-            "params": {"bm25_k1": 1.2, "bm25_b": 0.75},
+            "params": {"bm25_k1": K1, "bm25_b": B},
         },
     }
     client = connect(address)

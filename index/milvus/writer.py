@@ -15,8 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from index.contract import Model, Outcome, Prepared, check_model
-from index.encoder import Vectors
+from index.contract import Outcome, Prepared, check_model
+from index.encoder import Model, Vectors
 from index.errors import ReportError
 from index.milvus.reader import MilvusLibrary
 from index.milvus.record import PART, PLACES, as_json, fitting, pack, word
