@@ -161,6 +161,27 @@ def test_an_answer_ends_with_its_sentence_and_its_margin_is_over_no_answer() -> 
     assert margin == (8 + 4 - 1 - 2) / 2
 
 
+@pytest.mark.parametrize(
+    ("text", "likely", "answer"),
+    [
+        ("按条例（国务院令711号），公开30万条", ("711", "30万条"), "711号"),
+        ("推进“1211”机制建设", ("“", "1211"), "1211"),
+        ("办公室）和（委员会、局）设在市里", ("公室", "会"), "公室"),
+        ("和《条例（试行）》各一", ("《条例", "试"), "《条例（试行）》各"),
+    ],
+)
+def test_no_bracket_stands_half_in_an_answer(
+    text: str, likely: tuple[str, str], answer: str
+) -> None:
+    read = Input([0, 2, *range(4, 4 + len(text)), 2], 2, [(i, i + 1) for i in range(len(text))], text)  # fmt: skip
+    edges = np.zeros((len(read.ids), 2), np.float32)
+    first, last = text.index(likely[0]), text.index(likely[1]) + len(likely[1]) - 1
+    edges[2 + first, 0] = edges[2 + last, 1] = 9
+    edges[2 + text.index(answer), 0] += 1
+    edges[2 + text.index(answer) + len(answer) - 1, 1] += 1
+    assert text[slice(*likeliest(edges, read)[0])] == answer
+
+
 def test_the_reader_finds_the_words_that_answer(
     reader: Reader, report: tuple[Passage, ...]
 ) -> None:
