@@ -1,6 +1,6 @@
 """Whatever comes in, there is a result or one sentence: files, texts, questions, drafts.
 
-``YIJU_FUZZ=20000 pytest tests/test_fuzz.py`` runs as many examples of each; without it a hundred.
+``YIJU_FUZZ=20000 pytest --timeout 0 tests/test_fuzz.py`` runs as many examples of each; without it a hundred.
 """
 
 import itertools

@@ -168,17 +168,19 @@ def test_an_answer_ends_with_its_sentence_and_its_margin_is_over_no_answer() -> 
         ("推进“1211”机制建设", ("“", "1211"), "1211"),
         ("办公室）和（委员会、局）设在市里", ("公室", "会"), "公室"),
         ("和《条例（试行）》各一", ("《条例", "试"), "《条例（试行）》各"),
+        ("受理957件，办结900件", ("受", "900件"), "受理957件"),
     ],
 )
-def test_no_bracket_stands_half_in_an_answer(
+def test_no_bracket_stands_half_in_an_answer_and_a_comma_seldom_in_it(
     text: str, likely: tuple[str, str], answer: str
 ) -> None:
     read = Input([0, 2, *range(4, 4 + len(text)), 2], 2, [(i, i + 1) for i in range(len(text))], text)  # fmt: skip
     edges = np.zeros((len(read.ids), 2), np.float32)
     first, last = text.index(likely[0]), text.index(likely[1]) + len(likely[1]) - 1
-    edges[2 + first, 0] = edges[2 + last, 1] = 9
+    edges[2 + first, 0] += 9
+    edges[2 + last, 1] += 9
     edges[2 + text.index(answer), 0] += 1
-    edges[2 + text.index(answer) + len(answer) - 1, 1] += 1
+    edges[2 + text.index(answer) + len(answer) - 1, 1] += 8.5
     assert text[slice(*likeliest(edges, read)[0])] == answer
 
 
