@@ -72,7 +72,7 @@ class Ranking:
 
 
 _opened: dict[Location, Opened] = {}
-_opening = threading.Lock()
+_opening: dict[Location, threading.Lock] = {}  # a slow library holds up its own questions only
 
 
 def search(
@@ -224,7 +224,7 @@ def open_once(library: Location | str | None = None) -> Opened:
             "请改正，或不写这个参数。"
         )
     where = locate(library)
-    with _opening:
+    with _opening.setdefault(where, threading.Lock()):
         known, newest = _opened.get(where), writer(where).version()
         if known and known.library.version == newest:
             return known

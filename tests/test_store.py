@@ -2,8 +2,11 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -11,9 +14,9 @@ import pytest
 
 from index import Library, ReportError, add, passages, read, remove, vectors, verify
 from index.database import DATABASE, writing
-from index.library import publish
+from index.library import open_library, publish
 from index.outline import outline
-from search import search
+from search import pipeline, search
 from tests.conftest import REPORT, FakeEncoder
 
 Write = Callable[..., Path]
@@ -207,6 +210,28 @@ def test_search_sees_what_was_added_since(library: Path, write: Write, fake: Fak
     answers(library)
     add(write(OTHER), library, encoder=fake)
     assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+
+
+def test_a_library_slow_to_open_holds_up_no_other(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go = threading.Event(), threading.Event()
+
+    def slowly(where: Path, **given: Any) -> Any:
+        if where == tmp_path / "slow":
+            opening.set()
+            assert go.wait(60)
+        return open_library(where, **given)
+
+    monkeypatch.setattr(pipeline, "open_library", slowly)
+    shutil.copytree(library, tmp_path / "slow")
+    with ThreadPoolExecutor() as beside:
+        slow = beside.submit(answers, tmp_path / "slow")
+        assert opening.wait(60)
+        quick = answers(library)
+        assert not slow.done()
+        go.set()
+        assert slow.result(60) == quick
 
 
 def test_a_removed_report_is_found_no_more(library: Path, write: Write, fake: FakeEncoder) -> None:
