@@ -95,14 +95,15 @@ def test_the_dev_questions_reach_what_the_readme_says(real: Path) -> None:
     evaluation = Evaluation(load_questions(DEV), open_once(real))
     scores = evaluation.by_type()
     assert scores["全部"].hit_1 >= 0.9
-    assert scores["全部"].mrr >= 0.92
+    assert scores["全部"].hit_5 >= 0.97
+    assert scores["全部"].mrr >= 0.93
     assert scores["paraphrase"].hit_1 >= 0.7
     assert min(scores["fact_number"].hit_1, scores["how_why"].hit_1) >= 0.95
     ablation = {name: s.hit_1 for name, s in evaluation.ablation().items()}
     assert ablation["整段向量"] < ablation["BM25 二元组"] < ablation["融合"]
     refused = evaluation.refused()
     assert refused["offtopic"] == (5, 5)
-    assert refused["有答案"][0] <= 18  # the threshold is chosen on other reports
+    assert refused["有答案"][0] <= 19  # the threshold is chosen on other reports
     assert refused["unanswerable"][0] >= 15
     assert evaluation.exact()["fact_number"][0] >= 0.7
     assert evaluation.calibration()[0] <= 0.12
