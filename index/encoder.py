@@ -86,6 +86,10 @@ class SentenceEncoder:
             return _unit(self._model.encode_document(list(texts)))
 
 
+LOADING = threading.Lock()
+"""Held while models are loaded: neither ``cache`` nor torch keeps two threads from doing so at once."""
+
+
 def load_encoder(
     model: str | None = None, *, offline: bool = False, workers: int | None = None
 ) -> Encoder:

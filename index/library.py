@@ -19,7 +19,7 @@ from index.contract import Entry, Outcome, Prepared, Store, Writer, check_model
 from index.database import DATABASE, LARGE
 from index.derived import is_published
 from index.documents import load, parse, read
-from index.encoder import Encoder, Vectors, load_encoder
+from index.encoder import LOADING, Encoder, Vectors, load_encoder
 from index.errors import ReportError, reason
 from index.milvus import Address
 from index.outline import outline
@@ -112,7 +112,8 @@ def open_library(
     library = open_at(where)
     try:
         if encoder is None or encoder.name != library.model.name:
-            encoder = load_encoder(library.model.name, offline=True)
+            with LOADING:
+                encoder = load_encoder(library.model.name, offline=True)
         check_model(where, library.model, encoder)
     except BaseException:
         library.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from index.columns import Scope
 from index.contract import Match, Store
-from index.encoder import Encoder, Vectors
+from index.encoder import LOADING, Encoder, Vectors
 from index.errors import ReportError
 from index.library import Location, locate, open_library, settle, writer
 from index.milvus import Address
@@ -241,10 +241,12 @@ def prepare(library: Store, encoder: Encoder) -> Opened:
     """Return an open library with its encoder, the reader and what is measured of it once."""
     reports = list_reports(library)
     regions = sorted(filter(None, {report.region for report in reports}))
+    with LOADING:
+        reader = load_reader()
     return Opened(
         library,
         encoder,
-        load_reader(),
+        reader,
         noise(library),
         reports,
         tuple(regions),

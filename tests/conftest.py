@@ -72,6 +72,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEncoder]:
     monkeypatch.setattr(index.library, "load_encoder", lambda *_, **__: encoder)
     monkeypatch.setattr(search.pipeline, "load_reader", lambda: None)
     monkeypatch.setattr(search.pipeline, "_opened", {})
+    monkeypatch.setattr(search.pipeline, "_opening", {})
     yield encoder
 
 

@@ -234,6 +234,33 @@ def test_a_library_slow_to_open_holds_up_no_other(
         assert slow.result(60) == quick
 
 
+def test_models_are_loaded_one_after_the_other(
+    library: Path, fake: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, together = threading.Lock(), threading.Barrier(2)
+
+    def alone(result: FakeEncoder | None) -> Callable[..., FakeEncoder | None]:
+        def load(*_: Any, **__: Any) -> FakeEncoder | None:
+            assert loading.acquire(blocking=False), "two at once"
+            threading.Event().wait(0.2)  # long enough for the other to come
+            loading.release()
+            return result
+
+        return load
+
+    monkeypatch.setattr("index.library.load_encoder", alone(fake))
+    monkeypatch.setattr(pipeline, "load_reader", alone(None))
+    shutil.copytree(library, tmp_path / "other")
+
+    def ask(where: Path) -> list[tuple[str, float]]:
+        together.wait(60)
+        return answers(where)
+
+    with ThreadPoolExecutor() as beside:
+        one, other = beside.map(ask, (library, tmp_path / "other"))
+    assert one == other
+
+
 def test_a_removed_report_is_found_no_more(library: Path, write: Write, fake: FakeEncoder) -> None:
     add(write(OTHER), library, encoder=fake)
     assert remove(library, 1).title == "关于郑州市2019年度法治政府建设情况的报告"

@@ -1,5 +1,7 @@
 """Choose the weights and the threshold of the search on the held-out reports.
 
+The weights were weighed against two sets of others as well: see ``search.rerank``.
+
 Prints what ``LEXICAL_WEIGHT``, ``READING_WEIGHT``, ``SLOPE``, ``OFFSET`` and ``FOUND_AT`` were
 chosen by.
 """
