@@ -117,7 +117,8 @@ def _plain(results: Results) -> str:
 
 
 def _json(record: object) -> str:
-    return json.dumps(record, ensure_ascii=False, indent=2)
+    text = json.dumps(record, ensure_ascii=False, indent=2)
+    return text.encode("utf-8", "backslashreplace").decode()  # bytes of the shell that are no text
 
 
 if __name__ == "__main__":

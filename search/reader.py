@@ -36,8 +36,10 @@ _TOKENS = 4096  # that run together, padding included
 _SENTENCE_ENDS = "。！？"
 _CLAUSE_END = re.compile(r"[，；：,;:](?!\d)|(?<!\d)[，；：,;:]")  # none within 12,644 or 8:30
 _EDGES = " \t\u3000，。；、：！？,;:!?"
-_PAIRS = {"“": "”", "‘": "’", "（": "）", "《": "》", "「": "」", "(": ")", "〔": "〕"}
+_PAIRS = dict(zip("“‘（《〈「『【〔［([", "”’）》〉」』】〕］)]", strict=True))
+_APOSTROPHE = re.compile("[A-Za-z]’[A-Za-z]")
 _CLOSING = frozenset(_PAIRS.values())
+_MARKS = _EDGES + "".join(_PAIRS) + "".join(_CLOSING) + _SENTENCE_ENDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +177,29 @@ def likeliest(edges: Floats, read: Input) -> tuple[Span, float]:
     clauses = np.cumsum(clauses)
     enclosed = np.array(_enclosed(read.text))
     starts, ends = np.array(read.spans).T
+    first_inside, last_inside = np.array([_inside(read.text, *span) for span in read.spans]).T
+    # A token may hold a mark beside a word, “谁 or 号），: the answer may begin or end within it.
+    edge = [
+        (starts, ends),
+        (first_inside, ends),
+        (starts, last_inside),
+        (first_inside, last_inside),
+    ]
+    whole = [enclosed[last][None] == enclosed[first][:, None] for first, last in edge]
     allowed &= ended[ends - 1][None] == ended[starts][:, None]
-    allowed &= enclosed[ends][None] == enclosed[starts][:, None]
+    allowed &= np.any(whole, axis=0)
     worth = both - CLAUSE_COST * (clauses[ends - 1][None] - clauses[starts][:, None])
     first, last = np.unravel_index(int(np.where(allowed, worth, -np.inf).argmax()), both.shape)
     margin = float(both[first, last] - edges[0].sum()) / 2
-    return (read.spans[first][0], read.spans[last][1]), margin
+    begin, end = next((e for e, w in zip(edge, whole, strict=True) if w[first, last]), edge[0])
+    return (int(begin[first]), int(end[last])), margin
+
+
+def _inside(text: str, start: int, end: int) -> Span:
+    """Return the part of a token between the marks at its ends; all of it where it is but marks."""
+    inner = text[start:end].strip(_MARKS)
+    start += text[start:end].find(inner) if inner else 0
+    return start, start + len(inner) if inner else end
 
 
 def _enclosed(text: str) -> list[int]:
@@ -193,7 +212,7 @@ def _enclosed(text: str) -> list[int]:
     for offset, char in enumerate(text, 1):
         if char in _PAIRS:
             open_marks.append((_PAIRS[char], offset))
-        elif char in _CLOSING:
+        elif char in _CLOSING and not _APOSTROPHE.match(text, offset - 2):
             own = [i for i, (mark, _) in enumerate(open_marks) if mark == char]
             if own:
                 del open_marks[own[-1] :]

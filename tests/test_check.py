@@ -106,6 +106,26 @@ def test_a_number_of_nothing_in_the_report_is_not_found(real: Path) -> None:
     assert [(n.verdict, n.elsewhere) for n in found] == [("未找到", None)]
 
 
+@pytest.mark.parametrize(
+    ("draft", "verdict"),
+    [
+        ("开办一家企业，不超过3个工作日。", "一致"),
+        ("开办一家企业，超过3个工作日。", "说法有出入"),
+        ("开办一家企业，3个工作日。", "说法有出入"),
+        ("在现场一共签约12个项目。", "一致"),
+        ("在现场一共签约约12个项目。", "说法有出入"),
+    ],
+)
+def test_a_bound_is_not_its_opposite_nor_a_signing_an_estimate(
+    draft: str, verdict: str, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    text = "一、成效\n企业开办时限不超过 3 个工作日。现场集中签约12个项目。\n"
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    add(tmp_path / "a.txt", tmp_path / "library", encoder=fake)
+    (number,) = check(f"“企业开办时限”。{draft}", library=tmp_path / "library").numbers
+    assert number.verdict == verdict
+
+
 def test_numbers_inside_a_quotation_are_part_of_it(real: Path) -> None:
     assert check(f"「{SENTENCE}」", library=real).numbers == ()
 

@@ -180,12 +180,25 @@ def chosen(text: str, likely: tuple[str, str], second: str) -> str:
         ("办公室）和（委员会、局）设在市里", ("公室", "会"), "设在市里"),
         ("和《条例（试行）》各一", ("《条例", "试"), "《条例（试行）》各"),
         ("（甲“乙）丙丁", ("乙", "丙"), "丁"),
+        ("（试行）》[2024年第3号]", ("2024年", "号]"), "2024年第3号"),
+        ("“Xi’an之门”广场", ("Xi", "之门"), "Xi’an之门"),
     ],
 )
 def test_no_bracket_stands_half_in_an_answer(
     text: str, likely: tuple[str, str], answer: str
 ) -> None:
     assert chosen(text, likely, answer) == answer
+
+
+def test_an_answer_may_begin_or_end_beside_a_mark_within_a_token() -> None:
+    text = "“谁执法谁普法”责任制"
+    spans = [(0, 2), (2, 4), (4, 8), (8, 11)]  # “谁, 执法, 谁普法”, 责任制
+    read = Input([0, 2, 4, 5, 6, 7, 2], 2, spans, text)
+    edges = np.zeros((7, 2), np.float32)
+    edges[3, 0] = edges[4, 1] = 9  # 执法谁普法”
+    assert text[slice(*likeliest(edges, read)[0])] == "执法谁普法"
+    edges[2, 0] = 10
+    assert text[slice(*likeliest(edges, read)[0])] == "“谁执法谁普法”"
 
 
 @pytest.mark.parametrize(

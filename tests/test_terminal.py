@@ -181,6 +181,8 @@ def test_the_filters_and_the_comparison_work_in_the_terminal(
     assert search_main([*question, "--region", "洛阳市", "--year", "2021", "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]
     assert {hit["document"]["region"] for hit in hits} == {"洛阳"}
+    assert search_main(["\udcff受理多少件", *question[1:], "--json"]) == 0  # a byte that is no text
+    assert json.loads(capsys.readouterr().out.encode())["query"] == "\udcff受理多少件"
     assert search_main([*question, "--compare"]) == 0
     assert "洛阳市人民政府关于2021年度工作的报告：41 件。[已完成]" in capsys.readouterr().out
     assert search_main([*question, "--year", "1999"]) == 1
