@@ -90,7 +90,8 @@ def ensure_default(where: Location, *, model: str | None = None) -> Encoder | No
     """
     if writer(where).version():
         return None
-    encoder = load_encoder(model)
+    with LOADING:
+        encoder = load_encoder(model)
     for file in sorted(DEFAULT_REPORTS.glob("*.md")):
         add(file, where, encoder=encoder)
     return encoder

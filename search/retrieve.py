@@ -15,7 +15,7 @@ NEAR, LEXICAL = 200, 50
 the first 20 are the same for 730 questions on three libraries of 848 to 10,000 passages."""
 
 LEXICAL_WEIGHT = 1.0
-"""Weight of the lexical score beside 1 for the dense one. Read with ``READING_WEIGHT``: see there."""
+"""Weight of the lexical score beside 1 for the dense one. Chosen with ``rerank.READING_WEIGHT``: see there."""
 
 _FOUND_AT = 1.0
 """Standard deviations above the probes at which something in the library bears on a question."""
