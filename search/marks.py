@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from index.contract import Match
-from index.terms import terms
+from index.terms import which_hold
 from index.types import Passage, Segment, Span
 
 _CLOSE = 0.3  # clauses this near to the best may hold the answer as well
@@ -19,21 +22,41 @@ def marks(
     and on those of three provinces the sentence holds the quote in 0.86 and 0.96 of the first
     hits, the clauses hold the answer in 0.89 and 0.93; the best clause alone would in 0.79 and 0.80.
     """
-    total = sum(weights.values()) or 1.0
-
-    def worth(match: Match) -> float:
-        found = set(terms(text[match.segment.start : match.segment.end])) & weights.keys()
-        near = (match.cosine - noise) / (1 - noise)
-        return near + sum(weights[term] for term in found) / total
-
-    values = {match.segment: worth(match) for match in matches}
-    sentences = [s for s in values if s.grain != "clause" and not _holds_sentence(s, values)]
-    best = {s: max((values[c] for c in _clauses(s, values)), default=values[s]) for s in sentences}
-    sentence = max(sentences, key=lambda s: values[s] + best[s])
-    close = (c for c in _clauses(sentence, values) if values[c] >= best[sentence] - _CLOSE)
-    inner = [_trim(text, *span) for span in _joined(close)]
-    whole = _trim(text, sentence.start, sentence.end)
+    segments = [match.segment for match in matches]
+    starts, ends = np.array([(s.start, s.end) for s in segments]).T
+    inside = (starts[:, None] <= starts) & (ends <= ends[:, None])  # [of what, which]
+    near = (np.array([match.cosine for match in matches]) - noise) / (1 - noise)
+    values = near + _shares(text, segments, inside, weights)
+    clauses = np.array([segment.grain == "clause" for segment in segments])
+    sentences = np.flatnonzero(~clauses & ((inside & ~clauses).sum(1) == 1))  # not items of them
+    parts = inside & clauses
+    best = np.where(parts.any(1), np.where(parts, values, -np.inf).max(1), values)
+    sentence = int(sentences[np.argmax((values + best)[sentences])])
+    close = np.flatnonzero(parts[sentence] & (values >= best[sentence] - _CLOSE))
+    inner = [_trim(text, *span) for span in _joined([segments[i] for i in close.tolist()])]
+    whole = _trim(text, segments[sentence].start, segments[sentence].end)
     return (whole, *(span for span in inner if span != whole))
+
+
+def _shares(
+    text: str,
+    segments: Sequence[Segment],
+    inside: npt.NDArray[np.bool_],
+    weights: Mapping[str, float],
+) -> npt.NDArray[np.float64]:
+    """Return the weight of the question's terms in each segment, as a share of all of them.
+
+    A segment has the terms of those ``inside`` it: no term runs over the end of a clause.
+    """
+    smallest = np.flatnonzero(inside.sum(1) == 1)
+    said = which_hold(
+        [text[segments[i].start : segments[i].end] for i in smallest.tolist()], set(weights)
+    )
+    holds = np.zeros((len(segments), len(weights)), bool)
+    holds[smallest] = [[term in found for term in weights] for found in said]
+    values = np.array(list(weights.values()))
+    shares: npt.NDArray[np.float64] = (inside @ holds) @ values / (values.sum() or 1.0)
+    return shares
 
 
 def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:
@@ -56,17 +79,6 @@ def _joined(segments: Iterable[Segment]) -> list[Span]:
         else:
             spans.append((segment.start, segment.end))
     return spans
-
-
-def _holds_sentence(segment: Segment, among: Mapping[Segment, float]) -> bool:
-    """Whether a segment is an item made of sentences that are segments of their own."""
-    return any(
-        o.grain != "clause" and o != segment and segment.covers(o.start, o.end) for o in among
-    )
-
-
-def _clauses(sentence: Segment, among: Mapping[Segment, float]) -> list[Segment]:
-    return [s for s in among if s.grain == "clause" and sentence.covers(s.start, s.end)]
 
 
 def _trim(text: str, start: int, end: int) -> Span:
