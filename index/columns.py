@@ -118,15 +118,15 @@ class Columns:
         As FTS5 has it: k1 = 1.2, b = 0.75; the inverse document frequency of a term in n of N
         passages is log((N - n + 0.5) / (n + 0.5)), at least 1e-6 (Robertson and Zaragoza 2009).
         """
-        scores = np.zeros(len(self.passages))
-        for term in terms:
-            start, end = self._postings(term)
-            if start < end:
-                among, often = self.postings[start:end], self.counts[start:end]
-                scores[among] += (
-                    self._rarity(end - start) * often * (K1 + 1) / (often + self.norms[among])
-                )
-        return scores
+        spans = [self._postings(term) for term in terms]
+        held = [end - start for start, end in spans]
+        if not sum(held):
+            return np.zeros(len(self.passages))
+        among = np.concatenate([self.postings[start:end] for start, end in spans])
+        often = np.concatenate([self.counts[start:end] for start, end in spans])
+        rarities = np.repeat([self._rarity(n) for n in held], held)
+        shares = rarities * often * (K1 + 1) / (often + self.norms[among])
+        return np.bincount(among, shares, len(self.passages)).astype(float, copy=False)
 
     def rarities(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of each term: see ``bm25``."""
