@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.terms import fold, terms, tidy
+from index.terms import fold, terms, tidy, which_hold
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,15 @@ def test_a_run_of_numerals_that_is_no_number_stays() -> None:
 @given(st.text("零〇○一二三九十百千万两廿点,.5", max_size=12))
 def test_every_numeral_has_terms(text: str) -> None:
     assert all(term for term in terms(text))
+
+
+_SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u200bé", max_size=12)
+
+
+@given(st.lists(_SOME, min_size=1, max_size=4), _SOME)
+def test_texts_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
+    wanted = set(terms(question))
+    assert which_hold(texts, wanted) == [wanted & set(terms(text)) for text in texts]
 
 
 def test_folding_drops_what_shows_nothing() -> None:
