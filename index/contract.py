@@ -9,7 +9,7 @@ from typing import Literal, Protocol, Self
 from index.columns import Scope
 from index.encoder import Model, Vectors
 from index.errors import ReportError
-from index.types import Document, Passage, Report, Section, Segment
+from index.types import Document, Passage, Report, Section
 
 Outcome = Literal["新增", "更新", "未变"]
 """What adding a file did: a new report, a new version of one, nothing."""
@@ -54,14 +54,6 @@ class Entry:
     pages: int
     paths: tuple[str, ...]
     headings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A segment and its nearness to a question: cosine, higher is nearer."""
-
-    segment: Segment
-    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +139,8 @@ class Store(Protocol):
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
 
-    def matches(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, list[Match]]:
-        """Return every segment of the passages with its cosine to float32 [dim], in order."""
+    def cosines(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, Vectors]:
+        """Return how near the segments of passages are to float32 [dim], in their order."""
 
     def passages(
         self, ids: Sequence[int] | None = None, *, document: str | None = None

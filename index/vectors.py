@@ -1,7 +1,7 @@
 """The FAISS index of a library, derived from its rows. The one door to faiss.
 
-It holds the vectors in the order of their segments' ids. What it finds by vectors in 8 bits is
-measured again by those of the rows: see ``store``.
+It holds the vectors in the order of their segments' ids. The nearest that it finds by vectors in 8 bits
+are measured again by those of the rows: see ``store``.
 """
 
 import sqlite3
@@ -28,6 +28,10 @@ of the lists nearest to the question: 1.4 ms instead of 3.9 at 50,000, 3 instead
 LOOKED_AT = 6
 """One list in so many is looked at: recall@10 is 0.996 and 0.997 among 60,000 and 200,000 vectors, with
 one in 8 it is 0.992 and 0.993 (300 questions; 20,000 vectors of texts, and such with noise)."""
+
+_WIDER = 0.2
+"""By how much the range of 8 bits is wider on each side than the values of the sample: cosines are off by
+0.0025 at most and 0.0004 on average; of residuals and without it by 0.014 (150,000 segments)."""
 
 _AT_ONCE = 2**15  # rows read at a time
 _ALL = "SELECT vector FROM segments ORDER BY id"
@@ -180,12 +184,20 @@ def _empty(count: int, dim: int) -> Any:
 
     if count <= FLAT:
         return faiss.IndexFlatIP(dim)
-    quantiser = faiss.ScalarQuantizer.QT_8bit
+    quantiser, metric = faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
     if count <= EIGHT_BITS:
-        return faiss.IndexScalarQuantizer(dim, quantiser, faiss.METRIC_INNER_PRODUCT)
+        whole = faiss.IndexScalarQuantizer(dim, quantiser, metric)
+        whole.sq.rangestat_arg = _WIDER
+        return whole
     index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dim), dim, _lists(count), quantiser, faiss.METRIC_INNER_PRODUCT
+        faiss.IndexFlatIP(dim),
+        dim,
+        _lists(count),
+        quantiser,
+        metric,
+        False,  # not of residuals
     )
+    index.sq.rangestat_arg = _WIDER
     index.cp.niter, index.cp.min_points_per_centroid = 4, 1  # 10 rounds find no more than 4
     index.make_direct_map()  # to give vectors back by their places
     return index

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.encoder import Vectors
 from index.types import Document, Kind, Report, Span
 from search.figures import asks_for_figure, best_figure, figures
 from search.marks import answer_marks, marks
-from search.pipeline import Opened, open_once, read
+from search.pipeline import LookedAt, Opened, look_at, open_once, read
 from search.query import Query, normalise, without_regions
 from search.reader import Reading
 from search.rerank import certainty
@@ -76,7 +75,8 @@ def compared(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> tup
         ranked = retrieve(opened.library, vector, weights, opened.floor, where)
         if ranked and _near(ranked[0], asked, opened, where):
             best[report.id] = ranked[0]
-    readings = read(asked, vector, opened, list(best.values()))
+    looked_at = look_at([found.passage_id for found in best.values()], vector, opened.library)
+    readings = read(asked, opened, looked_at)
     rows = []
     for report in reports:
         found = best.get(report.id)
@@ -84,7 +84,8 @@ def compared(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> tup
         if found is None or not (reading is None or certainty(reading) >= _SAYS_AT):
             rows.append(Row(report.document, None, None))
         else:
-            rows.append(_row(asked, vector, opened, found, reading, weights))
+            seen = looked_at[found.passage_id]
+            rows.append(_row(asked, opened, found, seen, reading, weights))
     return tuple(rows)
 
 
@@ -96,17 +97,15 @@ def _near(found: Ranked, asked: Query, opened: Opened, where: Where) -> bool:
 
 def _row(
     asked: Query,
-    vector: Vectors,
     opened: Opened,
     found: Ranked,
+    seen: LookedAt,
     reading: Reading | None,
     weights: dict[str, float],
 ) -> Row:
-    passage = opened.library.passages([found.passage_id])[found.passage_id]
-    figure = None
+    passage, figure = seen.passage, None
     if reading is None:
-        matches = opened.library.matches(vector, [found.passage_id])[found.passage_id]
-        places = marks(passage.text, matches, weights, opened.floor.mean)
+        places = marks(passage, seen.cosines, weights, opened.floor.mean)
     else:
         places = answer_marks(passage, reading.span)
         figure = next(iter(figures(passage.text, *reading.span)), None)

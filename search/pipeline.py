@@ -3,17 +3,17 @@
 import itertools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from index.columns import Scope
-from index.contract import Match, Store
+from index.contract import Store
 from index.encoder import LOADING, Encoder, Vectors
 from index.errors import ReportError
 from index.library import Location, locate, open_library, settle, writer
 from index.milvus import Address
-from index.types import Document, Kind, Passage, Span
+from index.types import Document, Kind, Passage, Segment, Span
 from search.locate import Streams
 from search.marks import answer_marks, marks
 from search.query import Query, check_top_k, normalise, without_regions
@@ -47,17 +47,31 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A passage, and how near its segments are to a question: cosines float32 [segments]."""
+
+    passage: Passage
+    cosines: Vectors
+
+    @property
+    def nearest(self) -> Segment:
+        """The segment nearest to the question."""
+        return self.passage.segments[int(self.cosines.argmax())]
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """The candidates for a question within ``scope``, best first.
 
-    ``vector`` is the question's, ``weights`` are its terms'. ``readings`` are what the reader made of
-    the best of them, by passage id; ``confidence`` is the probability that one of them answers, at
-    which ``found`` is told.
+    ``vector`` is the question's, ``weights`` are its terms'. By passage id: the best of them
+    ``looked_at`` and the ``readings`` that the reader made of these. ``confidence`` is the probability
+    that one of them answers, at which ``found`` is told.
     """
 
     vector: Vectors
     weights: dict[str, float]
     ranked: list[Ranked]
+    looked_at: dict[int, LookedAt]
     readings: dict[int, Reading]
     confidence: float | None
     found: bool
@@ -101,18 +115,19 @@ def search(
 def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERYTHING) -> Results:
     """Return the best passages of an opened library for a checked question."""
     ranking = rank(asked, opened, filters)
-    different = _distinct(ranking.ranked, opened.library, top_k)
-    best = _with_copies(different, opened.library, ranking.scope)
-    passages = opened.library.passages([id for _, copies in best for id in copies])
-    matches = opened.library.matches(ranking.vector, [found.passage_id for found, _ in best])
+    library, looked_at = opened.library, ranking.looked_at
+    best = _distinct(ranking.ranked, library, top_k)
+    new = [found.passage_id for found in best.values() if found.passage_id not in looked_at]
+    looked_at = looked_at | look_at(new, ranking.vector, library)
+    also = _copies(best, library, ranking.scope)
     hits = tuple(
         Hit(
-            passages[found.passage_id],
+            looked_at[found.passage_id].passage,
             found.score,
-            _marks(passages[found.passage_id], matches[found.passage_id], found, ranking, opened),
-            tuple(passages[id] for id in copies if id != found.passage_id),
+            _marks(looked_at[found.passage_id], found, ranking, opened),
+            also[digest],
         )
-        for found, copies in best
+        for digest, found in best.items()
     )
     return Results(
         asked.question,
@@ -123,13 +138,11 @@ def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERY
     )
 
 
-def _marks(
-    passage: Passage, matches: list[Match], found: Ranked, ranking: Ranking, opened: Opened
-) -> tuple[Span, ...]:
+def _marks(seen: LookedAt, found: Ranked, ranking: Ranking, opened: Opened) -> tuple[Span, ...]:
     reading = ranking.readings.get(found.passage_id)
     if ranking.found and reading and certainty(reading) >= FOUND_AT:
-        return answer_marks(passage, reading.span)
-    return marks(passage.text, matches, ranking.weights, opened.floor.mean)
+        return answer_marks(seen.passage, reading.span)
+    return marks(seen.passage, seen.cosines, ranking.weights, opened.floor.mean)
 
 
 def _answer(hit: Hit, reading: Reading) -> Answer:
@@ -153,37 +166,38 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     favoured = within(bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
     best = list(_distinct(ranked, library, READ).values())
-    readings = _read_best(asked, vector, opened, best)
+    looked_at = look_at([found.passage_id for found in best], vector, library)
+    readings = _read_best(asked, opened, best, looked_at)
     ranked = reordered(ranked, readings)
     sure = None if opened.reader is None else 0.0
     if readings:
         sure = certainty(readings[ranked[0].passage_id])
     found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
     found = found or library.holds_all(asked.terms, scope)
-    return Ranking(vector, weights, ranked, readings, sure, found, scope)
+    return Ranking(vector, weights, ranked, looked_at, readings, sure, found, scope)
 
 
-def read(
-    asked: Query, vector: Vectors, opened: Opened, best: Sequence[Ranked]
-) -> dict[int, Reading]:
+def look_at(ids: Sequence[int], vector: Vectors, library: Store) -> dict[int, LookedAt]:
+    """Return passages by id with the nearness of their segments to float32 [dim]."""
+    if not ids:
+        return {}
+    passages, cosines = library.passages(ids), library.cosines(vector, ids)
+    return {id: LookedAt(passages[id], cosines[id]) for id in ids}
+
+
+def read(asked: Query, opened: Opened, looked_at: Mapping[int, LookedAt]) -> dict[int, Reading]:
     """Return what the reader makes of passages, by id; nothing where there is no reader.
 
-    It reads around the segment nearest to the question's vector, float32 [dim].
+    It reads around the segment nearest to the question.
     """
     if opened.reader is None:
         return {}
-    ids = [found.passage_id for found in best]
-    passages, matches = opened.library.passages(ids), opened.library.matches(vector, ids)
-    windows = [
-        window_around(passages[id], max(matches[id], key=lambda match: match.cosine).segment)
-        for id in ids
-    ]
-    readings = opened.reader.read(asked.text, windows)
-    return {found.passage_id: read for found, read in zip(best, readings, strict=True)}
+    windows = [window_around(seen.passage, seen.nearest) for seen in looked_at.values()]
+    return dict(zip(looked_at, opened.reader.read(asked.text, windows), strict=True))
 
 
 def _read_best(
-    asked: Query, vector: Vectors, opened: Opened, best: Sequence[Ranked]
+    asked: Query, opened: Opened, best: Sequence[Ranked], looked_at: Mapping[int, LookedAt]
 ) -> dict[int, Reading]:
     """Read passages, best first, as long as one could still come first whatever is read in it."""
     readings: dict[int, Reading] = {}
@@ -191,29 +205,35 @@ def _read_best(
     for found in best:
         if gained(found, 1.0) <= leading:
             break
-        readings |= read(asked, vector, opened, [found])
-        if found.passage_id in readings:
-            leading = max(leading, gained(found, certainty(readings[found.passage_id])))
+        id = found.passage_id
+        readings |= read(asked, opened, {id: looked_at[id]})
+        if id in readings:
+            leading = max(leading, gained(found, certainty(readings[id])))
     return readings
 
 
 def _distinct(ranked: Sequence[Ranked], library: Store, count: int) -> dict[bytes, Ranked]:
     """Return the best passages that say different things, by the digest of what they say."""
-    digests = library.digests([found.passage_id for found in ranked])
     best: dict[bytes, Ranked] = {}
-    for found in ranked:
-        best.setdefault(digests[found.passage_id], found)
+    rest = iter(ranked)
+    while len(best) < count and (some := list(itertools.islice(rest, 4 * count))):
+        digests = library.digests([found.passage_id for found in some])
+        for found in some:
+            best.setdefault(digests[found.passage_id], found)
     return dict(itertools.islice(best.items(), count))
 
 
-def _with_copies(
-    best: dict[bytes, Ranked], library: Store, scope: Scope | None
-) -> list[tuple[Ranked, list[int]]]:
-    """Return passages, each with the ids of all that say it."""
-    copies: dict[bytes, list[int]] = {digest: [] for digest in best}
-    for id, digest in library.copies(list(best), scope).items():
-        copies[digest].append(id)
-    return [(found, copies[digest]) for digest, found in best.items()]
+def _copies(
+    best: Mapping[bytes, Ranked], library: Store, scope: Scope | None
+) -> dict[bytes, tuple[Passage, ...]]:
+    """Return the other passages of the library that say what one says, by digest."""
+    shown = {found.passage_id for found in best.values()}
+    found = library.copies(list(best), scope)
+    passages = library.passages([id for id in found if id not in shown])
+    copies: dict[bytes, tuple[Passage, ...]] = dict.fromkeys(best, ())
+    for id, passage in passages.items():
+        copies[found[id]] += (passage,)
+    return copies
 
 
 def open_once(library: Location | str | None = None) -> Opened:

@@ -40,7 +40,7 @@ def reordered(ranked: Sequence[Ranked], readings: Mapping[int, Reading]) -> list
 
     def scored(found: Ranked) -> Ranked:
         reading = readings.get(found.passage_id)
-        return replace(found, score=gained(found, certainty(reading) if reading else 0.0))
+        return replace(found, score=gained(found, certainty(reading))) if reading else found
 
     return sorted(map(scored, ranked), key=lambda found: -found.score)
 

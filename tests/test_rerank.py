@@ -77,7 +77,9 @@ def test_what_cannot_come_first_is_not_read_and_what_is_first_stays_so(
     opened = replace(open_once(library), reader=cast(Reader, told))
     few = rank(normalise(QUESTION), opened)
     some = len(told.windows)
-    monkeypatch.setattr(pipeline, "_read_best", read)
+    monkeypatch.setattr(
+        pipeline, "_read_best", lambda asked, opened, _, all: read(asked, opened, all)
+    )
     every = rank(normalise(QUESTION), opened)
     assert few.ranked[0] == every.ranked[0]
     assert (few.confidence, few.answer) == (every.confidence, every.answer)

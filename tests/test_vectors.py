@@ -12,6 +12,7 @@ import pytest
 from index import Encoder, Library, add, derived, remove, vectors, verify
 from index.columns import FILE as COLUMNS
 from index.columns import Columns, Scope
+from index.contract import Candidate
 from index.database import reading
 from index.encoder import Vectors
 from index.library import publish
@@ -92,24 +93,32 @@ def told(library: Path, question: str) -> list[tuple[str, float]]:
     return [(hit.text, round(hit.score, 5)) for hit in search(question, library=library, top_k=9)]
 
 
-def test_an_index_in_8_bits_gives_the_scores_of_the_rows(
-    large: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+def test_an_index_in_8_bits_gives_the_nearest_the_cosines_of_the_rows(
+    large: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vector, wanted = fake.encode_query("行政复议受理了多少件"), terms("行政复议受理了多少件")
-    with Library.open(large) as coarse:
-        assert not coarse._index.exact
-        found = coarse.candidates(vector, wanted, near=20, lexical=20)
-        near = coarse.nearest(vector[None], 10)[0]
+    everything = range(1, 35)
+    with Library.open(large) as opened:
+        assert not opened._index.exact
+        coarse = {c.passage_id: c.cosine for c in _candidates(opened, vector, wanted)}
+        near = opened.nearest(vector[None], 10)[0]
+        looked_at = opened.cosines(vector, everything)
     monkeypatch.undo()
     (large / vectors.FILE).unlink()
-    with Library.open(large) as exact:
-        assert exact._index.exact
-        best = sorted(
-            exact.candidates(vector, wanted, near=20, lexical=20), key=lambda c: -c.cosine
-        )[:10]
-        assert [id for id, _ in near] == [id for id, _ in exact.nearest(vector[None], 10)[0]]
-    cosines = {each.passage_id: each.cosine for each in found}
-    assert [cosines[each.passage_id] for each in best] == pytest.approx([c.cosine for c in best])
+    with Library.open(large) as opened:
+        assert opened._index.exact
+        exact = sorted(_candidates(opened, vector, wanted), key=lambda c: -c.cosine)
+        assert [id for id, _ in near] == [id for id, _ in opened.nearest(vector[None], 10)[0]]
+        for id, cosines in opened.cosines(vector, everything).items():
+            np.testing.assert_allclose(looked_at[id], cosines, atol=1e-6)  # whatever the size
+    for each in exact[:5]:
+        assert coarse[each.passage_id] == pytest.approx(each.cosine)
+    for each in exact:
+        assert coarse.get(each.passage_id, each.cosine) == pytest.approx(each.cosine, abs=0.0025)
+
+
+def _candidates(opened: Library, vector: Vectors, wanted: list[str]) -> list[Candidate]:
+    return opened.candidates(vector, wanted, near=40, lexical=20)
 
 
 def test_what_is_added_joins_the_index_that_is_there(

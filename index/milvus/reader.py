@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from index.columns import Scope
-from index.contract import Candidate, Entry, Match
+from index.contract import Candidate, Entry
 from index.encoder import Vectors
 from index.errors import ReportError
 from index.milvus.record import PLACES, Record, report_of, unpack, word
@@ -199,19 +199,19 @@ class MilvusLibrary:
         found = {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
         return {id: found[id] for id in sorted(found)}
 
-    def matches(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, list[Match]]:
-        """Return every segment of the passages with its cosine to float32 [dim], in order."""
+    def cosines(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, Vectors]:
+        """Return how near the segments of passages are to float32 [dim], in their order."""
         rows = self._of_ids("segments", "passage", sorted(passage_ids), "id", "passage", "vector")
         held: dict[int, list[Any]] = {id: [] for id in passage_ids}
         for row in sorted(rows, key=lambda row: int(row["id"])):
             held[row["passage"]].append(row["vector"])
         with told(self._at):
+            for id, stored in held.items():
+                if len(stored) != len(self._passage(id).segments):
+                    raise LookupError("the segments of a passage are not whole")
             return {
-                id: [
-                    Match(segment, float(np.array(stored, np.float32) @ vector))
-                    for segment, stored in zip(self._passage(id).segments, held[id], strict=True)
-                ]
-                for id in passage_ids
+                id: np.array(stored, np.float32).reshape(-1, self.model.dim) @ vector
+                for id, stored in held.items()
             }
 
     def passages(

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from index.encoder import Encoder, load_encoder
 from index.library import insert, open_library, publish
 from search.evaluation import calibration
-from search.pipeline import Opened, prepare, rank, read
+from search.pipeline import Opened, look_at, prepare, rank, read
 from search.query import normalise
 from search.rerank import OFFSET, READ, READING_WEIGHT, SLOPE
 from search.retrieve import LEXICAL_WEIGHT
@@ -150,7 +150,8 @@ def _ask(example: Example, data: Data, opened: Opened) -> Asked:
     dense = np.array([(found.cosine - floor) / (1 - floor) for found in ranked])
     lexical = np.array([found.lexical for found in ranked])
     best = {i for weight in _LEXICAL for i in _worth_reading(fuse(dense, lexical, weight))}
-    readings = read(asked, unread.vector, opened, [ranked[i] for i in sorted(best)])
+    ids = [ranked[i].passage_id for i in sorted(best)]
+    readings = read(asked, opened, look_at(ids, unread.vector, opened.library))
     holds = np.array(
         [readings[f.passage_id].holds if f.passage_id in readings else math.nan for f in ranked]
     )
