@@ -130,14 +130,29 @@ class FolderWriter:
         return entry.document
 
     def publish(self) -> None:
-        """Write the derived files, where they are not of the newest generation, and seal the database.
+        """Write what is derived, where it is not of the newest generation, and seal the database.
 
         What is committed stays so if that fails: readers make them from the rows.
         """
         with contextlib.suppress(ReportError), told(self._folder):
             if (self._folder / DATABASE).is_file():
                 derived.publish(self._folder)
+                _probe(self._folder)
                 seal(self._folder)
+
+
+def _probe(folder: Path) -> None:
+    """Record how near the probe questions come to what the newest generation holds."""
+    with reading(folder) as connection:
+        known = facts(connection)
+    if known.get("probed_at") == known.get("generation"):
+        return
+    with Library.open(folder) as library:
+        best = library.probed()
+    with writing(folder) as connection:
+        known = facts(connection)
+        if version_of(known) == library.version:
+            set_facts(connection, probed=best.tobytes(), probed_at=known["generation"])
 
 
 def _insert(connection: sqlite3.Connection, prepared: Prepared) -> int:

@@ -43,8 +43,8 @@ class Ranked:
 
 
 def noise(library: Store) -> Noise:
-    """Measure how near the probe questions come to anything in the library."""
-    best = [found[0][1] if found else 0.0 for found in library.nearest(library.probes, 1)]
+    """Return how near the probe questions come to anything in the library."""
+    best = library.probed().astype(float)
     return Noise(float(np.mean(best)), float(np.std(best)))
 
 

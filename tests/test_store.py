@@ -180,7 +180,7 @@ def test_a_library_made_anew_in_the_same_folder_is_opened_anew(
         "DELETE FROM meta WHERE key = 'library'",
         "UPDATE passages SET spans = 'x'",
         "UPDATE segments SET vector = x'00'",
-        "UPDATE meta SET value = x'00' WHERE key = 'probes'",
+        "UPDATE meta SET value = x'00' WHERE key = 'probed'",
         "DELETE FROM meta WHERE key = 'fingerprint'",
     ],
 )
@@ -190,6 +190,23 @@ def test_a_damaged_row_is_one_sentence(library: Path, sql: str) -> None:
     (library / vectors.FILE).unlink()
     with pytest.raises(ReportError, match="已损坏"):
         answers(library)
+
+
+def test_how_near_the_probes_come_is_kept_with_each_generation(
+    library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in (None, OTHER):
+        if text:
+            add(write(text), library, encoder=fake)
+        with Library.open(library) as opened:
+            best = [found[0][1] for found in opened.nearest(opened.probes, 1)]
+            with monkeypatch.context() as patch:
+                patch.setattr(Library, "nearest", lambda *_: pytest.fail("asked again"))
+                assert opened.probed().tolist() == pytest.approx(best)
+    with sqlite3.connect(library / DATABASE) as connection:
+        connection.execute("DELETE FROM meta WHERE key IN ('probed', 'probed_at')")
+    with Library.open(library) as opened:  # of a release before
+        assert opened.probed().tolist() == best
 
 
 def test_every_section_is_kept_with_its_place(opened: Library) -> None:

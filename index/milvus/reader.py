@@ -155,6 +155,11 @@ class MilvusLibrary:
             for hits in found
         ]
 
+    def probed(self) -> Vectors:
+        """Return how near each probe question comes to anything in the library: cosines float32 [n]."""
+        best = [found[0][1] if found else 0.0 for found in self.nearest(self.probes, 1)]
+        return np.array(best, np.float32)
+
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
         if not terms:
