@@ -84,6 +84,8 @@ def _sealing(version: str, sha256: str) -> str:
 
 def _words(folder: Path) -> str:
     """Return what the seal says; empty if there is none, or it is damaged itself."""
+    if not (folder / SEAL).is_file():  # a pipe would be waited for
+        return ""
     try:
         words = (folder / SEAL).read_text("ascii")
     except (FileNotFoundError, UnicodeDecodeError):

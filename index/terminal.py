@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from index.errors import ReportError, printable
 from index.terms import columns
@@ -16,9 +16,25 @@ def add_library(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--library",
         "--store",
+        action=_Once,
         metavar="位置",
         help="资料库：一个文件夹，或 milvus://主机:端口/名称",
     )
+
+
+class _Once(argparse.Action):
+    """Keep the value of an option; two of them are a wrong call."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} was given already")
+        setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):

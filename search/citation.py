@@ -4,6 +4,7 @@ import json
 import re
 from typing import Literal, get_args
 
+from index.errors import ReportError
 from index.types import Document, Passage
 
 Style = Literal["文中注", "GB/T 7714", "Markdown", "BibTeX", "CSL-JSON"]
@@ -22,8 +23,11 @@ def reference(passage: Passage, style: Style) -> str:
     """Return a citation in one of ``STYLES``.
 
     文中注 is ``cite``; GB/T 7714—2015 is that of a report, 「[R]」; Markdown quotes the passage above its
-    citation; BibTeX is a ``@techreport``, CSL-JSON a list of one ``report``.
+    citation; BibTeX is a ``@techreport``, CSL-JSON a list of one ``report``. Raises ``ReportError`` if
+    there is no such style.
     """
+    if style not in STYLES:
+        raise ReportError(f"没有引用格式“{style}”，请从{'、'.join(STYLES)}中选一种。")
     if style == "GB/T 7714":
         return _gbt(passage)
     if style == "Markdown":

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from index import parse, passages
+from index.errors import ReportError
 from search.citation import STYLES, cite, reference
 from tests.conftest import REPORT
 
@@ -50,6 +51,12 @@ def test_a_report_is_cited_in_the_forms_of_the_trade() -> None:
     item = json.loads(reference(passage, "CSL-JSON"))[0]
     assert item["type"] == "report" and item["issued"] == {"date-parts": [[2020, 2, 20]]}
     assert item["author"] == [{"literal": "郑州市人民政府"}] and item["note"].endswith("第9段")
+
+
+def test_there_are_no_other_forms() -> None:
+    passage = passages(parse("好。\n".encode(), name="a.txt"))[0]
+    with pytest.raises(ReportError, match="没有引用格式“APA”"):
+        reference(passage, "APA")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -242,6 +242,14 @@ def test_a_wrong_call_exits_with_2_and_speaks_chinese(module: str) -> None:
     assert "参数不对" in run.stderr
 
 
+def test_two_libraries_at_once_are_refused(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        search_main(["问", "--library", str(library), "--store", "milvus://localhost:19530/a"])
+    assert "参数不对" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("module", ["index", "search", "search.evaluation"])
 def test_the_help_is_chinese(module: str) -> None:
     run = subprocess.run(
