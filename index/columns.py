@@ -143,6 +143,12 @@ class Columns:
             found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
         return found.astype(np.int64)
 
+    def held(self, passage_ids: Sequence[int]) -> list[int]:
+        """Return how many segments each passage has."""
+        places = np.searchsorted(self.passages, passage_ids).astype(np.uint32)
+        ends = np.searchsorted(self.owners, places, "right")
+        return [int(n) for n in ends - np.searchsorted(self.owners, places)]
+
     def segments_of(self, places: Positions) -> Positions:
         """Return the places of the segments of some passages, passage by passage."""
         wanted = places.astype(np.uint32)  # of another type numpy would copy all the owners

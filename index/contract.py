@@ -86,7 +86,7 @@ class Store(Protocol):
         """The vectors of the probe questions, float32 [n, dim]."""
 
     def probed(self) -> Vectors:
-        """Return how near each probe question comes to anything in the library: cosines float32 [n]."""
+        """Return how near each probe question comes to anything: cosines float32 [n]."""
 
     def __len__(self) -> int:
         """Return the number of passages."""

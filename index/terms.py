@@ -17,7 +17,7 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MYRIADS = re.compile(r"(?<![\d.])(\d{1,4})万(\d{1,4})(?![\d.万千百])")
 _RUN = re.compile(rf"[{_CJK}]+|[a-z]+|\d+(?:\.\d+)?")
 
-_BETWEEN = "\ue000"  # a character of no meaning, which is in no term and no fold touches
+_BETWEEN, _OTHER = "\ue000\ue001"  # characters of no meaning: in no term, and no fold touches them
 
 _YEAR_APART = re.compile(r"(?<!\d)(\d) (\d) (\d) (\d)(?=\s*年)")
 
@@ -98,8 +98,10 @@ def terms(text: str) -> list[str]:
 
 
 def which_hold(texts: Sequence[str], wanted: Set[str]) -> list[set[str]]:
-    """Return which of the terms each text has: as ``terms`` would tell, twenty times as fast."""
-    whole = _BETWEEN.join(text.replace(_BETWEEN, "") for text in texts)
+    """Return which of the terms each text has, as ``terms`` would tell: all are folded at once."""
+    if not texts:
+        return []
+    whole = _BETWEEN.join(text.replace(_BETWEEN, _OTHER) for text in texts)
     pairs = {term for term in wanted if len(term) == 2 and not term.isascii()}
     others = wanted - pairs
     return [

@@ -1,7 +1,7 @@
 """The FAISS index of a library, derived from its rows. The one door to faiss.
 
-It holds the vectors in the order of their segments' ids. The nearest that it finds by vectors in 8 bits
-are measured again by those of the rows: see ``store``.
+It holds the vectors in the order of their segments' ids. The nearest that it finds by vectors in
+8 bits are measured again by those of the rows: see ``store``.
 """
 
 import sqlite3
@@ -27,26 +27,35 @@ of the lists nearest to the question: 1.4 ms instead of 3.9 at 50,000, 3 instead
 
 LOOKED_AT = 6
 """One list in so many is looked at: recall@10 is 0.996 and 0.997 among 60,000 and 200,000 vectors, with
-one in 8 it is 0.992 and 0.993 (300 questions; 20,000 vectors of texts, and such with noise)."""
+one in 8 it is 0.992 and 0.993 (300 questions; 20,000 vectors of texts, and such with noise).; 0.992 and 0.993 with
+one in 6 for 165 questions on 64,000 texts and 153,000 such, of which one finds no list of its own."""
 
 _WIDER = 0.2
-"""By how much the range of 8 bits is wider on each side than the values of the sample: cosines are off by
-0.0025 at most and 0.0004 on average; of residuals and without it by 0.014 (150,000 segments)."""
+"""By how much the range of 8 bits is wider on each side than the values of the sample: cosines are off
+by 0.0025 at most and 0.0004 on average; of residuals and without it by 0.014 (153,000 segments)."""
+
+_OFF = 0.0025
 
 _AT_ONCE = 2**15  # rows read at a time
 _ALL = "SELECT vector FROM segments ORDER BY id"
-_APART = 1e-3  # squared distance of a vector in 8 bits to itself, should it fall into the next list
+_APART = 1e-3  # squared distance of a vector in 8 bits to itself: of residuals, beside another list
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """A FAISS index over the vectors of a library. Thread-safe.
 
-    ``exact`` ones give the cosine of the very vectors, others that of vectors in 8 bits.
+    ``exact`` ones give the cosine of the very vectors, others that of vectors in 8 bits, which is
+    ``off`` by so much at most.
     """
 
     faiss: Any
-    exact: bool
+    off: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether cosines are those of the very vectors."""
+        return not self.off
 
     @classmethod
     def of_rows(cls, connection: sqlite3.Connection, dim: int) -> Self:
@@ -77,9 +86,7 @@ class Index:
 
     @classmethod
     def _of(cls, index: Any) -> Self:
-        import faiss
-
-        return cls(index, isinstance(index, faiss.IndexFlat))
+        return cls(index, _off(index))
 
     def data(self) -> bytes:
         """Return the index as a file."""
@@ -93,7 +100,7 @@ class Index:
         (count,) = connection.execute("SELECT count(*) FROM segments").fetchone()
         wanted = _empty(count, self.faiss.d)
         fewer = getattr(wanted, "nlist", 1) > 2 * getattr(self.faiss, "nlist", 1)
-        if type(wanted) is not type(self.faiss) or fewer:
+        if type(wanted) is not type(self.faiss) or fewer or _off(wanted) != self.off:
             return None
         sql = f"SELECT vector FROM segments WHERE id > {last} ORDER BY id"
         for rows in _vectors(connection, sql, self.faiss.d):
@@ -201,6 +208,16 @@ def _empty(count: int, dim: int) -> Any:
     index.cp.niter, index.cp.min_points_per_centroid = 4, 1  # 10 rounds find no more than 4
     index.make_direct_map()  # to give vectors back by their places
     return index
+
+
+def _off(index: Any) -> float:
+    """Return how far a cosine may be off: not told of the files of a release before."""
+    import faiss
+
+    if isinstance(index, faiss.IndexFlat):
+        return 0.0
+    wider = index.sq.rangestat_arg == np.float32(_WIDER)
+    return _OFF if wider and not getattr(index, "by_residual", False) else float("inf")
 
 
 def _lists(count: int) -> int:

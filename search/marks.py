@@ -46,14 +46,18 @@ def _shares(
 ) -> npt.NDArray[np.float64]:
     """Return the weight of the question's terms in each segment, as a share of all of them.
 
-    A segment has the terms of those ``inside`` it: no term runs over the end of a clause.
+    A segment has the terms of those ``inside`` it: no term runs over the end of a clause. An item
+    that begins within a clause, or a sentence that no clauses fill, is looked at by itself.
     """
-    smallest = np.flatnonzero(inside.sum(1) == 1)
+    lengths = np.array([segment.end - segment.start for segment in segments])
+    smallest = inside.sum(1) == 1
+    filled = (inside & smallest) @ lengths == lengths
+    looked_at = np.flatnonzero(smallest | ~filled)
     said = which_hold(
-        [text[segments[i].start : segments[i].end] for i in smallest.tolist()], set(weights)
+        [text[segments[i].start : segments[i].end] for i in looked_at.tolist()], set(weights)
     )
     holds = np.zeros((len(segments), len(weights)), bool)
-    holds[smallest] = [[term in found for term in weights] for found in said]
+    holds[looked_at] = [[term in found for term in weights] for found in said]
     values = np.array(list(weights.values()))
     shares: npt.NDArray[np.float64] = (inside @ holds) @ values / (values.sum() or 1.0)
     return shares

@@ -5,12 +5,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index import ReportError
+from index import ReportError, passages, read
+from index.documents import parse
+from index.terms import terms
 from search import Hit, Results, search
+from search.marks import _shares
 from search.query import normalise, without_regions
 from search.rerank import FOUND_AT
 from tests.conftest import REPORT
@@ -42,6 +46,22 @@ def test_the_first_mark_is_the_sentence_that_answers(real: Path) -> None:
     )
     assert marked[1] in marked[0]
     assert hit.marks[0][0] <= hit.marks[1][0] <= hit.marks[1][1] <= hit.marks[0][1]
+
+
+MADE = "甲市工作报告\n一、举措\n主要做法：一是加强领导，落实各项工作责任，开展检查。二是补齐短板；三是受理 12，644 件。\n"
+
+
+def test_a_segment_has_the_terms_that_its_own_text_has() -> None:
+    cut = [*passages(read(REPORT)), *passages(parse(MADE.encode(), name="a.md"))]
+    for passage in filter(lambda passage: passage.segments, cut):
+        own = [set(terms(passage.text[s.start : s.end])) for s in passage.segments]
+        weights = dict.fromkeys(sorted(set(terms(passage.text))), 1.0)
+        bounds = np.array([(s.start, s.end) for s in passage.segments])
+        starts, ends = bounds.T
+        inside = (starts[:, None] <= starts) & (ends <= ends[:, None])
+        shares = _shares(passage.text, passage.segments, inside, weights)
+        expected = [len(own[i] & weights.keys()) / len(weights) for i in range(len(own))]
+        assert shares == pytest.approx(expected, abs=1.5 / len(weights))  # a number cut by a comma
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The library on disk: what it keeps, what it refuses, what it survives."""
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -12,8 +13,8 @@ import faiss
 import numpy as np
 import pytest
 
-from index import Library, ReportError, add, passages, read, remove, vectors, verify
-from index.database import DATABASE, writing
+from index import Library, ReportError, add, derived, passages, read, remove, vectors, verify
+from index.database import DATABASE, SEAL, writing
 from index.library import open_library, publish
 from index.outline import outline
 from search import pipeline, search
@@ -180,6 +181,7 @@ def test_a_library_made_anew_in_the_same_folder_is_opened_anew(
         "DELETE FROM meta WHERE key = 'library'",
         "UPDATE passages SET spans = 'x'",
         "UPDATE segments SET vector = x'00'",
+        "DELETE FROM segments WHERE id = (SELECT max(id) FROM segments WHERE passage_id = 15)",
         "UPDATE meta SET value = x'00' WHERE key = 'probed'",
         "DELETE FROM meta WHERE key = 'fingerprint'",
     ],
@@ -190,6 +192,15 @@ def test_a_damaged_row_is_one_sentence(library: Path, sql: str) -> None:
     (library / vectors.FILE).unlink()
     with pytest.raises(ReportError, match="已损坏"):
         answers(library)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows 没有命名管道")
+def test_a_pipe_in_place_of_the_seal_is_not_waited_for(library: Path) -> None:
+    expected = answers(library)
+    (library / SEAL).unlink()
+    os.mkfifo(library / SEAL)
+    pipeline._opened.clear()
+    assert answers(library) == expected
 
 
 def test_how_near_the_probes_come_is_kept_with_each_generation(
@@ -207,6 +218,24 @@ def test_how_near_the_probes_come_is_kept_with_each_generation(
         connection.execute("DELETE FROM meta WHERE key IN ('probed', 'probed_at')")
     with Library.open(library) as opened:  # of a release before
         assert opened.probed().tolist() == best
+
+
+def test_a_writer_that_was_overtaken_makes_nothing_anew(
+    library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publishing = derived.publish
+
+    def overtaken(folder: Path) -> None:
+        monkeypatch.setattr(derived, "publish", lambda _: None)
+        add(write(OTHER), library, encoder=fake)
+        monkeypatch.setattr(Library, "open", lambda _: pytest.fail("opened"))
+
+    monkeypatch.setattr(derived, "publish", overtaken)
+    publish(library)
+    monkeypatch.undo()
+    assert publishing is derived.publish
+    publish(library)
+    assert verify(library) == []
 
 
 def test_every_section_is_kept_with_its_place(opened: Library) -> None:

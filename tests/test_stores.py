@@ -140,6 +140,21 @@ def test_25_both_stores_have_the_same_candidates(
                 )
 
 
+def test_both_tell_how_near_segments_are(folder: Path, moved: Location, fake: FakeEncoder) -> None:
+    vector = fake.encode_query("行政复议")
+    sides = []
+    for where in (folder, moved):
+        with open_at(where) as store:
+            assert store.cosines(vector, []) == {}
+            (first, *_) = store.entries()
+            ids = list(store.passages(document=first.document.sha256))
+            near = store.cosines(vector, ids)
+            assert list(near) == ids
+            sides.append(np.concatenate(list(near.values())))
+            np.testing.assert_allclose(store.vectors(first.id) @ vector, sides[-1], atol=1e-6)
+    np.testing.assert_allclose(*sides, atol=1e-6)
+
+
 def test_what_is_read_back_is_what_was_put_in(folder: Path, moved: Location) -> None:
     with open_at(folder) as one, open_at(moved) as other:
         assert len(one) == len(other)

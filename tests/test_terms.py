@@ -47,10 +47,10 @@ def test_every_numeral_has_terms(text: str) -> None:
     assert all(term for term in terms(text))
 
 
-_SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u200bé", max_size=12)
+_SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u200bé\ue000", max_size=12)
 
 
-@given(st.lists(_SOME, min_size=1, max_size=4), _SOME)
+@given(st.lists(_SOME, max_size=4), _SOME)
 def test_texts_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
     wanted = set(terms(question))
     assert which_hold(texts, wanted) == [wanted & set(terms(text)) for text in texts]

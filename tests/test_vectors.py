@@ -1,6 +1,7 @@
 """The FAISS index: exact where the library is small, and as good as exact where it is not."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -119,6 +120,38 @@ def test_an_index_in_8_bits_gives_the_nearest_the_cosines_of_the_rows(
 
 def _candidates(opened: Library, vector: Vectors, wanted: list[str]) -> list[Candidate]:
     return opened.candidates(vector, wanted, near=40, lexical=20)
+
+
+def test_copies_of_a_text_are_shown_in_the_order_of_the_library(
+    write: Write, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "FLAT", 50)
+    folder = tmp_path / "copies"
+    for number in range(60):
+        text = (
+            f"甲市人民政府关于{1950 + number}年度工作的报告\n全年受理行政复议案件41件，全部办结。\n"
+        )
+        add(write(text, f"{number:02}.md"), folder, encoder=fake)
+    first = search("行政复议案件受理多少", library=folder)[0]
+    assert first.passage.document.name == "00.md"
+    assert len(first.also) == 59
+
+
+def test_an_index_of_the_release_before_gives_the_cosines_of_the_rows_and_is_not_added_to(
+    large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = told(large, "行政复议受理了多少件")
+    with monkeypatch.context() as patch:
+        patch.setattr(vectors, "_WIDER", 0.0)
+        (large / vectors.FILE).unlink()
+        publish(large)
+    with Library.open(large) as opened:
+        assert opened._index.off == math.inf
+    pipeline._opened.clear()
+    assert told(large, "行政复议受理了多少件") == expected
+    add(write(REPORTS[0], "new.md"), large, encoder=fake)
+    with Library.open(large) as opened:
+        assert 0 < opened._index.off < 1
 
 
 def test_what_is_added_joins_the_index_that_is_there(

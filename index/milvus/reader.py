@@ -156,7 +156,7 @@ class MilvusLibrary:
         ]
 
     def probed(self) -> Vectors:
-        """Return how near each probe question comes to anything in the library: cosines float32 [n]."""
+        """Return how near each probe question comes to anything: cosines float32 [n]."""
         best = [found[0][1] if found else 0.0 for found in self.nearest(self.probes, 1)]
         return np.array(best, np.float32)
 
