@@ -1,5 +1,6 @@
 """The SQLite file of a library: schema, connections, and what to tell when they fail."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -123,11 +124,16 @@ def told(folder: Path) -> Iterator[None]:
 def put(file: Path, data: bytes) -> None:
     """Put a file in the place of another, whole or not at all."""
     temporary = file.with_name(f"{file.name}.tmp")
-    with temporary.open("wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-    temporary.replace(file)
+    try:
+        with temporary.open("wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def connect(folder: Path, *, writing: bool) -> sqlite3.Connection:

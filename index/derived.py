@@ -48,7 +48,11 @@ def publish(folder: Path) -> None:
         with reading(folder) as connection:
             connection.execute("BEGIN")
             known = facts(connection)
-            lacking = [name for name in FILES if not _is_recorded(folder / name, known)]
+            lacking = [
+                name
+                for name in FILES
+                if not (folder / name).is_dir() and not _is_recorded(folder / name, known)
+            ]
             made = {name: _made(name, connection, known, folder) for name in lacking}
         if not made:
             return
@@ -76,7 +80,11 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
     """Return what is wrong with the files, a Chinese sentence each."""
     known, wrong = facts(connection), []
     for name in FILES:
-        if name in known and not _is_recorded(folder / name, known):
+        if (folder / name).is_dir():
+            wrong.append(
+                f"{name} 的位置上是一个文件夹，查询会慢一些；删除它，再添加一次报告即可重写"
+            )
+        elif name in known and not _is_recorded(folder / name, known):
             wrong.append(
                 f"{name} 与数据库的记录不符，查询会改用数据库里的内容；再添加一次报告即可重写"
             )

@@ -203,6 +203,22 @@ def test_a_pipe_in_place_of_the_seal_is_not_waited_for(library: Path) -> None:
     assert answers(library) == expected
 
 
+@pytest.mark.parametrize("name", derived.FILES)
+def test_a_folder_in_place_of_a_derived_file_keeps_no_other_from_being_written(
+    library: Path, write: Write, fake: FakeEncoder, name: str
+) -> None:
+    (library / name).unlink()
+    (library / name).mkdir()
+    add(write(OTHER), library, encoder=fake)
+    assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+    assert {SEAL, *derived.FILES} <= {file.name for file in library.iterdir()}
+    assert not [file for file in library.iterdir() if file.suffix == ".tmp"]
+    assert "文件夹" in verify(library)[0]
+    (library / name).rmdir()
+    publish(library)
+    assert verify(library) == []
+
+
 def test_how_near_the_probes_come_is_kept_with_each_generation(
     library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
