@@ -181,7 +181,8 @@ class Library:
         found = np.concatenate([nearest, others])
         cosines = np.concatenate([cosines, self._index.cosines(vector, others)])
         if len(nearest):  # what may be nearer than the last of these is measured as well
-            last = cosines[: len(nearest)][:_EXACT][-1] - self._index.off
+            sure = len(nearest) if self._index.exact else min(_EXACT, len(nearest))
+            last = cosines[sure - 1] - self._index.off
             again = np.flatnonzero(cosines >= last)
             cosines[again] = self._cosines(vector, found[again])
         places, inverse = np.unique(self._columns.owners[found], return_inverse=True)
