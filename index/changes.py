@@ -134,11 +134,10 @@ class FolderWriter:
 
         What is committed stays so if that fails: readers make them from the rows.
         """
-        if not (self._folder / DATABASE).is_file():
-            return
         for write in (derived.publish, _probe, seal):
             with contextlib.suppress(ReportError), told(self._folder):
-                write(self._folder)
+                if (self._folder / DATABASE).is_file():
+                    write(self._folder)
 
 
 def _probe(folder: Path) -> None:
