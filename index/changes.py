@@ -144,8 +144,10 @@ def _probe(folder: Path) -> None:
     """Record how near the probe questions come to what the newest generation holds."""
     with reading(folder) as connection:
         known = facts(connection)
-    if known.get("probed_at") == known.get("generation") or not derived.is_published(folder):
-        return  # another writer came in, and publishes its own
+    if known.get("probed_at") == known.get("generation"):
+        return
+    if not derived.is_published(folder):  # another writer came in, and publishes its own
+        return
     with Library.open(folder) as library:
         best = library.probed()
     with writing(folder) as connection:

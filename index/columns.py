@@ -143,20 +143,15 @@ class Columns:
             found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
         return found.astype(np.int64)
 
-    def held(self, passage_ids: Sequence[int]) -> list[int]:
-        """Return how many segments each passage has."""
-        places = np.searchsorted(self.passages, passage_ids).astype(np.uint32)
-        ends = np.searchsorted(self.owners, places, "right")
-        return [int(n) for n in ends - np.searchsorted(self.owners, places)]
-
     def segments_of(self, places: Positions) -> Positions:
         """Return the places of the segments of some passages, passage by passage."""
+        spans = zip(*self.bounds(places), strict=True)
+        return np.concatenate([np.arange(a, b) for a, b in spans] or [_NONE])
+
+    def bounds(self, places: Positions) -> tuple[Positions, Positions]:
+        """Return where the segments of each passage begin and end, half-open."""
         wanted = places.astype(np.uint32)  # of another type numpy would copy all the owners
-        starts = np.searchsorted(self.owners, wanted)
-        ends = np.searchsorted(self.owners, wanted, "right")
-        return np.concatenate(
-            [np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [_NONE]
-        )
+        return np.searchsorted(self.owners, wanted), np.searchsorted(self.owners, wanted, "right")
 
     def _postings(self, term: str) -> tuple[int, int]:
         hashed = np.uint64(_hash(term))

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+import numpy as np
+
 from index.columns import Scope
 from index.encoder import Model, Vectors
 from index.errors import ReportError
@@ -197,6 +199,12 @@ class Writer(Protocol):
 
     def publish(self) -> None:
         """Write what is derived from what was added, once after many."""
+
+
+def ask_probes(store: Store) -> Vectors:
+    """Return how near each probe question comes to anything in a store: cosines float32 [n]."""
+    best = [found[0][1] if found else 0.0 for found in store.nearest(store.probes, 1)]
+    return np.array(best, np.float32)
 
 
 def check_model(where: object, made_by: Model, model: Model) -> None:

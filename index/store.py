@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from index import derived, seal
 from index.columns import Mask, Positions, Scope
-from index.contract import Candidate, Entry
+from index.contract import Candidate, Entry, ask_probes
 from index.database import DATABASE, check_format, connect, facts, made_by, told, version_of
 from index.encoder import Vectors
 from index.errors import ReportError
@@ -91,8 +91,7 @@ class Library:
         if self._facts.get("probed_at") == self._facts["generation"]:
             with told(self.folder):
                 return np.frombuffer(self._facts["probed"], np.float32)
-        best = [found[0][1] if found else 0.0 for found in self.nearest(self.probes, 1)]
-        return np.array(best, np.float32)
+        return ask_probes(self)
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the reports in the order they were added."""
@@ -290,11 +289,11 @@ class Library:
             return {}
         ids = np.array(sorted(set(passage_ids)), np.int64)
         with self._scanning():
-            segments = self._columns.segments_of(np.searchsorted(self._columns.passages, ids))
-            cosines = self._cosines(vector, segments)
-            owners = self._columns.passages[self._columns.owners[segments]]
-            ends = np.searchsorted(owners, ids, "right")
-            return dict(zip(ids.tolist(), np.split(cosines, ends[:-1]), strict=True))
+            places = np.searchsorted(self._columns.passages, ids)
+            starts, ends = self._columns.bounds(places)
+            cosines = self._cosines(vector, self._columns.segments_of(places))
+            cuts = np.cumsum(ends - starts)[:-1]
+            return dict(zip(ids.tolist(), np.split(cosines, cuts), strict=True))
 
     def passages(
         self, ids: Sequence[int] | None = None, *, document: str | None = None
@@ -332,8 +331,9 @@ class Library:
         sql = "SELECT passage_id, id, grain, start, end FROM segments WHERE passage_id IN"
         for id, _, *segment in self._in(sql, passage_ids):
             found[id].append(Segment(*segment))
+        starts, ends = self._columns.bounds(np.searchsorted(self._columns.passages, list(found)))
         with told(self.folder):
-            if [len(segments) for segments in found.values()] != self._columns.held(list(found)):
+            if [len(segments) for segments in found.values()] != (ends - starts).tolist():
                 raise LookupError("the segments of a passage are not whole")
         return {id: tuple(segments) for id, segments in found.items()}
 

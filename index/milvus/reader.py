@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from index.columns import Scope
-from index.contract import Candidate, Entry
+from index.contract import Candidate, Entry, ask_probes
 from index.encoder import Vectors
 from index.errors import ReportError
 from index.milvus.record import PLACES, Record, report_of, unpack, word
@@ -157,8 +157,7 @@ class MilvusLibrary:
 
     def probed(self) -> Vectors:
         """Return how near each probe question comes to anything: cosines float32 [n]."""
-        best = [found[0][1] if found else 0.0 for found in self.nearest(self.probes, 1)]
-        return np.array(best, np.float32)
+        return ask_probes(self)
 
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
