@@ -8,7 +8,7 @@ import hashlib
 import json
 import mmap
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -16,10 +16,15 @@ from typing import Any, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from index.types import Kind
+from index.encoder import Vectors
+from index.types import Grain, Kind, Segment
 
 FILE = "columns.safetensors"
 KINDS: tuple[Kind, ...] = get_args(Kind)
+GRAINS: tuple[Grain, ...] = get_args(Grain)
+
+DIGEST = 16
+"""Bytes of what is the same for passages that say the same."""
 
 K1, B = 1.2, 0.75
 """Of BM25: those of FTS5."""
@@ -40,36 +45,49 @@ class Scope:
 class Columns:
     """The columns of n passages, m segments, t terms and p postings, each in the order of its ids.
 
-    ``documents`` and ``kinds`` (places in ``KINDS``) are those of the ``passages``, ``norms`` what
-    their lengths are in BM25; ``owners`` the places of the passages of the ``segments``. The passages of the term
-    hashed to ``hashes[i]`` are ``postings[begins[i]:begins[i + 1]]``, with how often each holds it.
+    ``documents``, ``kinds`` (places in ``KINDS``) and ``digests`` ([n, 16]) are those of the
+    ``passages``, ``norms`` what their lengths are in BM25; ``owners`` the places of the passages of the
+    ``segments``, ``grains`` (places in ``GRAINS``), ``spans`` ([m, 2]) and ``vectors`` ([m, dim], to be
+    multiplied by their ``scales``) what these are. The passages of the term hashed to ``hashes[i]`` are
+    ``postings[begins[i]:begins[i + 1]]``, with how often each holds it.
     """
 
     passages: npt.NDArray[np.int64]
     documents: npt.NDArray[np.int64]
     kinds: npt.NDArray[np.uint8]
+    digests: npt.NDArray[np.uint8]
     norms: npt.NDArray[np.float32]
     segments: npt.NDArray[np.int64]
     owners: npt.NDArray[np.uint32]
+    grains: npt.NDArray[np.uint8]
+    spans: npt.NDArray[np.uint32]
+    vectors: npt.NDArray[np.int16]
+    scales: npt.NDArray[np.float32]
     hashes: npt.NDArray[np.uint64]
     begins: npt.NDArray[np.int64]
     postings: npt.NDArray[np.uint32]
     counts: npt.NDArray[np.uint16]
 
     @classmethod
-    def of_rows(cls, connection: sqlite3.Connection) -> Self:
+    def of_rows(cls, connection: sqlite3.Connection, dim: int) -> Self:
         """Make the columns of a library."""
-        ids, documents, kinds = _table(connection, "SELECT id, document_id, kind FROM passages", 3)
-        segments, owners = _table(connection, "SELECT id, passage_id FROM segments", 2)
+        sql = "SELECT id, document_id, kind, digest FROM passages"
+        ids, documents, kinds, digests = _table(connection, sql, 4)
+        sql = "SELECT id, passage_id, grain, start, end FROM segments"
+        segments, owners, grains, *spans = _table(connection, sql, 5)
         places = {id: place for place, id in enumerate(ids)}
         norms, hashes, begins, postings, counts = _inverted(connection, places)
         return cls(
             np.array(ids, np.int64),
             np.array(documents, np.int64),
             np.array([KINDS.index(kind) for kind in kinds], np.uint8),
+            np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST),
             norms,
             np.array(segments, np.int64),
             np.array([places[id] for id in owners], np.uint32),
+            np.array([GRAINS.index(grain) for grain in grains], np.uint8),
+            np.array(spans, np.uint32).T.copy(),
+            *_rounded(connection, len(segments), dim),
             hashes,
             begins,
             postings,
@@ -86,7 +104,8 @@ class Columns:
             start, end = told[field.name]["data_offsets"]
             dtype = np.dtype(_DTYPES[told[field.name]["dtype"]])
             count = (end - start) // dtype.itemsize
-            columns[field.name] = np.frombuffer(data, dtype, count, begin + start)
+            column = np.frombuffer(data, dtype, count, begin + start)
+            columns[field.name] = column.reshape(told[field.name]["shape"])
         return cls(**columns)
 
     @classmethod
@@ -118,7 +137,7 @@ class Columns:
         As FTS5 has it: k1 = 1.2, b = 0.75; the inverse document frequency of a term in n of N
         passages is log((N - n + 0.5) / (n + 0.5)), at least 1e-6 (Robertson and Zaragoza 2009).
         """
-        spans = [self._postings(term) for term in terms]
+        spans = self._spans(terms)
         held = [end - start for start, end in spans]
         if not sum(held):
             return np.zeros(len(self.passages))
@@ -130,14 +149,14 @@ class Columns:
 
     def rarities(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of each term: see ``bm25``."""
-        found = {term: self._postings(term) for term in terms}
-        return {term: self._rarity(end - start) for term, (start, end) in found.items()}
+        spans = self._spans(terms)
+        return {
+            term: self._rarity(end - start) for term, (start, end) in zip(terms, spans, strict=True)
+        }
 
     def holding(self, terms: Sequence[str]) -> Positions:
         """Return the places of the passages that hold all of the terms, ascending."""
-        rarest = sorted(
-            (self._postings(term) for term in terms), key=lambda span: span[1] - span[0]
-        )
+        rarest = sorted(self._spans(terms), key=lambda span: span[1] - span[0])
         found = self.postings[slice(*rarest[0])] if rarest else np.empty(0, np.uint32)
         for span in rarest[1:]:
             found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
@@ -153,12 +172,27 @@ class Columns:
         wanted = places.astype(np.uint32)  # of another type numpy would copy all the owners
         return np.searchsorted(self.owners, wanted), np.searchsorted(self.owners, wanted, "right")
 
-    def _postings(self, term: str) -> tuple[int, int]:
-        hashed = np.uint64(_hash(term))
-        at = int(np.searchsorted(self.hashes, hashed))
-        if at == len(self.hashes) or self.hashes[at] != hashed:
-            return 0, 0
-        return int(self.begins[at]), int(self.begins[at + 1])
+    def cosines(self, vector: Vectors, places: Positions) -> Vectors:
+        """Return the cosines of some segments to float32 [dim], off by 2e-5 at most."""
+        found: Vectors = self.vectors.take(places, 0).astype(np.float32) @ vector
+        return found * self.scales[places]
+
+    def segments_in(self, place: int) -> tuple[Segment, ...]:
+        """Return the segments of a passage in their order."""
+        (start,), (end,) = self.bounds(np.array([place]))
+        told = zip(self.grains[start:end].tolist(), self.spans[start:end].tolist(), strict=True)
+        return tuple(Segment(GRAINS[grain], *span) for grain, span in told)
+
+    def said(self, places: Positions) -> list[bytes]:
+        """Return the digests of some passages."""
+        return [digest.tobytes() for digest in self.digests[places]]
+
+    def _spans(self, terms: Sequence[str]) -> list[tuple[int, int]]:
+        """Return where the postings of each term begin and end, half-open."""
+        wanted = np.fromiter(map(_hash, terms), np.uint64, len(terms))
+        at = np.searchsorted(self.hashes, wanted)
+        ends = at + (np.searchsorted(self.hashes, wanted, "right") > at)
+        return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
 
     def _rarity(self, holding: int) -> float:
         total = len(self.passages)
@@ -166,7 +200,42 @@ class Columns:
 
 
 _NONE = np.empty(0, np.int64)
-_DTYPES = {"I64": "<i8", "U64": "<u8", "U32": "<u4", "F32": "<f4", "U16": "<u2", "U8": "u1"}
+_DTYPES = {
+    "I64": "<i8",
+    "U64": "<u8",
+    "U32": "<u4",
+    "F32": "<f4",
+    "I16": "<i2",
+    "U16": "<u2",
+    "U8": "u1",
+}
+_MOST = np.float32(32_767)
+_AT_ONCE = 2**15  # vectors read at a time
+
+
+def vectors_of(connection: sqlite3.Connection, sql: str, dim: int) -> Iterator[Vectors]:
+    """Yield the stored vectors that a query gives, float32 [some, dim] at a time."""
+    cursor = connection.execute(sql)
+    while rows := cursor.fetchmany(_AT_ONCE):
+        yield unpack((blob for (blob,) in rows), dim)
+
+
+def unpack(blobs: Iterable[bytes], dim: int) -> Vectors:
+    """Return stored vectors as float32 [n, dim]."""
+    return np.frombuffer(b"".join(blobs), np.float32).reshape(-1, dim)
+
+
+def _rounded(
+    connection: sqlite3.Connection, count: int, dim: int
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]:
+    """Return all vectors in 16 bits and their scales. As halves of floats numpy reads them 5 times as long."""
+    made, scales, start = np.empty((count, dim), np.int16), np.empty(count, np.float32), 0
+    for rows in vectors_of(connection, "SELECT vector FROM segments ORDER BY id", dim):
+        end = start + len(rows)
+        scales[start:end] = np.maximum(np.abs(rows).max(1), 1e-9) / _MOST
+        made[start:end] = np.rint(rows / scales[start:end, None])
+        start = end
+    return made, scales
 
 
 def _table(connection: sqlite3.Connection, sql: str, width: int) -> list[tuple[Any, ...]]:

@@ -18,6 +18,9 @@ from index.vectors import Index
 
 _END = 2**20
 
+_LAYOUT = "2"
+"""Of what is in the files: those of another are made anew, by this release as by the one before."""
+
 FILES = (vectors.FILE, columns.FILE)
 
 Kept = TypeVar("Kept", Index, Columns)
@@ -29,13 +32,13 @@ def load_index(folder: Path, connection: sqlite3.Connection, known: dict[str, An
     FAISS files carry no checksum, and damaged ones may load and answer differently.
     """
     found = _load(folder / vectors.FILE, known, Index) if _current(vectors.FILE, known) else None
-    return _of_rows(connection, known) if found is None else found
+    return _of_rows(Index, connection, known) if found is None else found
 
 
 def load_columns(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Columns:
     """Return the columns of a library."""
     found = _load(folder / columns.FILE, known, Columns) if _current(columns.FILE, known) else None
-    return Columns.of_rows(connection) if found is None else found
+    return _of_rows(Columns, connection, known) if found is None else found
 
 
 def publish(folder: Path) -> None:
@@ -63,7 +66,7 @@ def publish(folder: Path) -> None:
                 put(folder / name, data)
                 ends = _sha256(_ends(io.BytesIO(data), len(data)))
                 record = f"{known['generation']} {_sha256(data)} {ends}"
-                set_facts(connection, **{name: record})
+                set_facts(connection, **{f"{name} {_LAYOUT}": record})
 
 
 def is_published(folder: Path) -> bool:
@@ -84,24 +87,27 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
             wrong.append(
                 f"{name} 的位置上是一个文件夹，查询会慢一些；删除它，再添加一次报告即可重写"
             )
-        elif name in known and not _is_recorded(folder / name, known):
+        elif _record(name, known)[0] and not _is_recorded(folder / name, known):
             wrong.append(
                 f"{name} 与数据库的记录不符，查询会改用数据库里的内容；再添加一次报告即可重写"
             )
-    if wrong or not all(name in known for name in FILES):  # a release before kept none of these
+    if wrong or not all(_record(name, known)[0] for name in FILES):  # of a release before
         return wrong
-    index = _load(folder / vectors.FILE, known, Index)
-    if index and not index.agrees(connection):
+    index, expected = (
+        _load(folder / vectors.FILE, known, Index),
+        _of_rows(Columns, connection, known),
+    )
+    if index and not index.agrees(expected):
         wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
-    if Columns.of_rows(connection).data() != (folder / columns.FILE).read_bytes():
+    if expected.data() != (folder / columns.FILE).read_bytes():
         wrong.append(f"{columns.FILE} 与数据库里的内容不一致")
     return wrong
 
 
 def _made(name: str, connection: sqlite3.Connection, known: dict[str, Any], folder: Path) -> bytes:
     if name == columns.FILE:
-        return Columns.of_rows(connection).data()
-    return (_grown(folder, connection, known) or _of_rows(connection, known)).data()
+        return _of_rows(Columns, connection, known).data()
+    return (_grown(folder, connection, known) or _of_rows(Index, connection, known)).data()
 
 
 def _grown(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Index | None:
@@ -138,8 +144,8 @@ def _load(
         return held if os.path.samestat(os.fstat(opened.fileno()), file.stat()) else None
 
 
-def _of_rows(connection: sqlite3.Connection, known: dict[str, Any]) -> Index:
-    return Index.of_rows(connection, int(known["dim"]))
+def _of_rows(kind: type[Kept], connection: sqlite3.Connection, known: dict[str, Any]) -> Kept:
+    return kind.of_rows(connection, int(known["dim"]))
 
 
 def _is_recorded(file: Path, known: dict[str, Any]) -> bool:
@@ -156,7 +162,7 @@ def _current(name: str, known: dict[str, Any]) -> bool:
 
 def _record(name: str, known: dict[str, Any]) -> tuple[str, str, str]:
     """Return what is recorded of a file: its generation, its hash and that of its ends."""
-    generation, whole, ends = str(known.get(name, "  ")).split(" ")
+    generation, whole, ends = str(known.get(f"{name} {_LAYOUT}", "  ")).split(" ")
     return generation, whole, ends
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from index import milvus
 from index.changes import FolderWriter
+from index.columns import DIGEST
 from index.contract import Entry, Outcome, Prepared, Store, Writer, check_model
 from index.database import DATABASE, LARGE
 from index.derived import is_published
@@ -356,7 +357,7 @@ def _digest(passage: Passage) -> bytes:
     of_table = (*passage.path, *passage.header_text) if passage.role in ("表格", "表头") else ()
     parts = (passage.kind, *of_table, passage.text)  # a plan never says the same as a result
     said = "\n".join("".join(fold(text).split()) for text in parts)
-    return hashlib.sha256(said.encode()).digest()[:16]
+    return hashlib.sha256(said.encode()).digest()[:DIGEST]
 
 
 def _context(passage: Passage) -> tuple[str, ...]:

@@ -15,18 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from index import derived, seal
-from index.columns import Mask, Positions, Scope
+from index.columns import Mask, Positions, Scope, unpack
 from index.contract import Candidate, Entry, ask_probes
 from index.database import DATABASE, check_format, connect, facts, made_by, told, version_of
 from index.encoder import Vectors
 from index.errors import ReportError
 from index.types import Document, Field, Kind, Passage, Report, Section, Segment, Span
-from index.vectors import FLAT, unpack
-
-_EXACT = 32
-"""Segments measured again by the vectors of the rows, where the index has them in 8 bits, and so many more
-looked for than are asked for: the 10 nearest are among its nearest 15 (64,000 and 153,000 segments, 165
-questions)."""
+from index.vectors import FLAT
 
 
 class Library:
@@ -43,6 +38,8 @@ class Library:
         self.model = made_by(self._facts)
         self._index = derived.load_index(folder, connection, self._facts)
         self._columns = derived.load_columns(folder, connection, self._facts)
+        if len(self._index) != len(self._columns.segments):
+            raise LookupError("the segments of a passage are not whole")
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -173,20 +170,13 @@ class Library:
     ) -> list[Candidate]:
         mask = self._columns.within(scope)
         bm25 = self._columns.bm25(terms)
-        nearest, cosines = self._near(vector[None], near, mask)[0]
+        nearest = self._near(vector[None], near, mask)[0][0]
         by_terms = _best(bm25, lexical, _matching(bm25, mask))
-        new = np.setdiff1d(by_terms, self._columns.owners[nearest])
-        others = self._columns.segments_of(new)
-        found = np.concatenate([nearest, others])
-        cosines = np.concatenate([cosines, self._index.cosines(vector, others)])
-        if len(nearest):  # what may be nearer than the last of these is measured as well
-            sure = len(nearest) if self._index.exact else min(_EXACT, len(nearest))
-            last = cosines[sure - 1] - self._index.off
-            again = np.flatnonzero(cosines >= last)
-            cosines[again] = self._cosines(vector, found[again])
-        places, inverse = np.unique(self._columns.owners[found], return_inverse=True)
-        best = np.full(len(places), -1.0)
-        np.maximum.at(best, inverse, cosines)
+        found = np.union1d(nearest, self._columns.segments_of(by_terms))
+        cosines = self._columns.cosines(vector, found)  # all alike: what says the same is as near
+        owners = self._columns.owners[found]  # ascending, as the segments are
+        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        places, best = owners[first], np.maximum.reduceat(cosines, first) if len(first) else cosines
         return [
             Candidate(int(id), int(document), cosine, score)
             for id, document, cosine, score in zip(
@@ -205,15 +195,11 @@ class Library:
 
         Each as (segment id, cosine); at most ``limit``, ties by id.
         """
-        found = []
-        mask = self._columns.within(scope)
-        many = limit if self._index.exact else limit + _EXACT
-        for vector, (near, _) in zip(questions, self._near(questions, many, mask), strict=True):
-            cosines = self._cosines(vector, near)
-            order = np.lexsort((near, -cosines))[:limit]
-            ids = self._columns.segments[near[order]].tolist()
-            found.append(list(zip(ids, cosines[order].tolist(), strict=True)))
-        return found
+        found = self._near(questions, limit, self._columns.within(scope))
+        ids = self._columns.segments
+        return [
+            list(zip(ids[places].tolist(), near.tolist(), strict=True)) for places, near in found
+        ]
 
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
@@ -249,26 +235,26 @@ class Library:
     ) -> list[tuple[Positions, Vectors]]:
         """Return the places of the segments nearest to each row of float32 [n, dim].
 
-        With their cosines by the index, best first.
+        With their cosines, best first, ties by place. All are measured where few are inside.
         """
         among = None if mask is None else mask[self._columns.owners]
-        few = among is not None and int(among.sum()) <= FLAT
-        found = self._index.nearest(questions, limit, among, every=few)
-        return [(row[row >= 0], near[row >= 0]) for row, near in zip(*found, strict=True)]
-
-    def _cosines(self, vector: Vectors, places: Positions) -> Vectors:
-        """Return the cosines of segments to float32 [dim], by the vectors of the rows."""
-        if self._index.exact:
-            return self._index.cosines(vector, places)
-        ids = self._columns.segments[places].tolist()
-        stored = dict(self._in("SELECT id, vector FROM segments WHERE id IN", ids))
-        with told(self.folder):
-            found: Vectors = unpack((stored[id] for id in ids), len(vector)) @ vector
+        if among is not None and int(among.sum()) <= FLAT:
+            rough = np.broadcast_to(np.flatnonzero(among), (len(questions), int(among.sum())))
+        else:
+            rough = self._index.nearest(questions, limit, among)
+        found = []
+        for vector, places in zip(questions, rough, strict=True):
+            places = np.sort(places[places >= 0])
+            cosines = self._columns.cosines(vector, places)
+            best = _best(cosines, limit, np.arange(len(places)))
+            found.append((places[best], cosines[best]))
         return found
 
     def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
         """Return what is the same for passages that say the same."""
-        return dict(self._in("SELECT id, digest FROM passages WHERE id IN", passage_ids))
+        with self._scanning():
+            places = np.searchsorted(self._columns.passages, passage_ids)
+            return dict(zip(passage_ids, self._columns.said(places), strict=True))
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
@@ -291,7 +277,7 @@ class Library:
         with self._scanning():
             places = np.searchsorted(self._columns.passages, ids)
             starts, ends = self._columns.bounds(places)
-            cosines = self._cosines(vector, self._columns.segments_of(places))
+            cosines = self._columns.cosines(vector, self._columns.segments_of(places))
             cuts = np.cumsum(ends - starts)[:-1]
             return dict(zip(ids.tolist(), np.split(cosines, cuts), strict=True))
 
@@ -308,12 +294,17 @@ class Library:
             rows = self._rows(sql + sub, (document,))
         else:
             rows = self._in(sql + " p.id IN", ids or ())
-        segments = self._segments([row[0] for row in rows])
+        with self._scanning():
+            places = np.searchsorted(self._columns.passages, [row[0] for row in rows])
+            segments = [self._columns.segments_in(place) for place in places.tolist()]
         with told(self.folder):
-            return {row[0]: self._passage(row, segments[row[0]]) for row in rows}
+            return {
+                row[0]: self._passage(row[1:], parts)
+                for row, parts in zip(rows, segments, strict=True)
+            }
 
     def _passage(self, row: tuple[Any, ...], segments: tuple[Segment, ...]) -> Passage:
-        _, document_id, number, spans, role, *heading, kind, header = row
+        document_id, number, spans, role, *heading, kind, header = row
         section = _section(*heading) if heading[0] else None
         return Passage(
             self.document(document_id),
@@ -325,17 +316,6 @@ class Library:
             segments,
             _spans(header),
         )
-
-    def _segments(self, passage_ids: Sequence[int]) -> dict[int, tuple[Segment, ...]]:
-        found: dict[int, list[Segment]] = {id: [] for id in passage_ids}
-        sql = "SELECT passage_id, id, grain, start, end FROM segments WHERE passage_id IN"
-        for id, _, *segment in self._in(sql, passage_ids):
-            found[id].append(Segment(*segment))
-        starts, ends = self._columns.bounds(np.searchsorted(self._columns.passages, list(found)))
-        with told(self.folder):
-            if [len(segments) for segments in found.values()] != (ends - starts).tolist():
-                raise LookupError("the segments of a passage are not whole")
-        return {id: tuple(segments) for id, segments in found.items()}
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, told(self.folder):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -12,8 +12,10 @@ _BLANK_BESIDE_CJK = re.compile(rf"(?<=[{_CJK_SIDE}])\s+|\s+(?=[{_CJK_SIDE}])")
 _DIGITS = {char: i for i, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _NUMERAL = re.compile("[零〇○一二两三四五六七八九十百千]+")
-_DECIMAL = re.compile(r"(?<=\d)点(?=\d)")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_DECIMAL = re.compile(
+    r"点(?<=\d点)(?=\d)"
+)  # what begins with a character is found ten times as fast
+_THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _MYRIADS = re.compile(r"(?<![\d.])(\d{1,4})万(\d{1,4})(?![\d.万千百])")
 _RUN = re.compile(rf"[{_CJK}]+|[a-z]+|\d+(?:\.\d+)?")
 
@@ -62,6 +64,10 @@ def columns(text: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
+_SAME = rf" -~\u2014\u2018-\u201d\u3001-\u3011\u4e00-\u9fff{_BETWEEN}{_OTHER}"
+_ODD = re.compile(f"[^{_SAME}]")  # what may be folded to something else
+
+
 class _Folded(dict[str, str]):
     """What single characters are folded to, kept as they are met: nothing for what shows nothing."""
 
@@ -76,8 +82,10 @@ _FOLDED = _Folded()
 
 def fold(text: str) -> str:
     """Fold forms that mean the same: width and radicals (NFKC), 繁 → 简, white space."""
-    shown = "".join(map(_FOLDED.__getitem__, text))
-    simplified: str = _to_simplified().convert(unicodedata.normalize("NFKC", shown))
+    shown = _ODD.sub(lambda match: _FOLDED[match[0]], text)
+    if _ODD.search(shown):
+        shown = unicodedata.normalize("NFKC", shown)
+    simplified: str = _to_simplified().convert(shown)
     return tidy(simplified)
 
 
@@ -97,17 +105,19 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def which_hold(texts: Sequence[str], wanted: Set[str]) -> list[set[str]]:
-    """Return which of the terms each text has, as ``terms`` would tell: all are folded at once."""
+def which_hold(texts: Sequence[str], wanted: Sequence[str]) -> list[list[bool]]:
+    """Return whether each text has each of the terms, as ``terms`` would tell: all are folded at once."""
     if not texts:
         return []
     whole = _BETWEEN.join(text.replace(_BETWEEN, _OTHER) for text in texts)
-    pairs = {term for term in wanted if len(term) == 2 and not term.isascii()}
-    others = wanted - pairs
-    return [
-        {pair for pair in pairs if pair in text}.union(others and others & set(_RUN.findall(text)))
-        for text in _in_digits(fold(whole).lower()).split(_BETWEEN)
-    ]
+    pairs = [len(term) == 2 and not term.isascii() for term in wanted]
+    found = []
+    for text in _in_digits(fold(whole).lower()).split(_BETWEEN):
+        runs = () if all(pairs) else set(_RUN.findall(text))
+        found.append(
+            [term in (text if pair else runs) for term, pair in zip(wanted, pairs, strict=True)]
+        )
+    return found
 
 
 def numeral(text: str) -> int:
@@ -131,8 +141,8 @@ def numeral(text: str) -> int:
 
 def _in_digits(text: str) -> str:
     text = _THOUSANDS.sub("", text.replace("廿", "二十").replace("卅", "三十"))
-    text = _DECIMAL.sub(".", _NUMERAL.sub(_replaced, text))
-    return _MYRIADS.sub(_summed, text.replace("百分之", ""))
+    text = _DECIMAL.sub(".", _NUMERAL.sub(_replaced, text)).replace("百分之", "")
+    return _MYRIADS.sub(_summed, text) if "万" in text else text
 
 
 def _summed(match: re.Match[str]) -> str:

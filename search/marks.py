@@ -51,13 +51,11 @@ def _shares(
     """
     lengths = np.array([segment.end - segment.start for segment in segments])
     smallest = inside.sum(1) == 1
-    filled = (inside & smallest) @ lengths == lengths
-    looked_at = np.flatnonzero(smallest | ~filled)
-    said = which_hold(
-        [text[segments[i].start : segments[i].end] for i in looked_at.tolist()], set(weights)
-    )
+    looked_at = np.flatnonzero(smallest | ((inside & smallest) @ lengths < lengths))
+    some = [segments[i] for i in looked_at.tolist()]
+    held = which_hold([text[segment.start : segment.end] for segment in some], list(weights))
     holds = np.zeros((len(segments), len(weights)), bool)
-    holds[looked_at] = [[term in found for term in weights] for found in said]
+    holds[looked_at] = held
     values = np.array(list(weights.values()))
     shares: npt.NDArray[np.float64] = (inside @ holds) @ values / (values.sum() or 1.0)
     return shares

@@ -39,7 +39,7 @@ def two(library: Path, tmp_path: Path, fake: FakeEncoder) -> Iterator[Store]:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_bm25_is_that_of_fts5(rows: sqlite3.Connection, question: str) -> None:
-    columns, wanted = Columns.of_rows(rows), list(dict.fromkeys(terms(question)))
+    columns, wanted = Columns.of_rows(rows, 256), list(dict.fromkeys(terms(question)))
     sql = "SELECT rowid, -bm25(lexicon) FROM lexicon WHERE lexicon MATCH ?"
     matched = " OR ".join(f'"{term}"' for term in wanted)
     expected = dict(rows.execute(sql, (matched,)).fetchall()) if wanted else {}
@@ -53,7 +53,7 @@ def test_bm25_is_that_of_fts5(rows: sqlite3.Connection, question: str) -> None:
 def test_the_passages_that_hold_all_terms_are_those_of_fts5(
     rows: sqlite3.Connection, question: str
 ) -> None:
-    columns, wanted = Columns.of_rows(rows), terms(question)
+    columns, wanted = Columns.of_rows(rows, 256), terms(question)
     for some in (wanted[:1], wanted[:2], wanted):
         sql = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? ORDER BY rowid"
         matched = " AND ".join(f'"{term}"' for term in some)
@@ -63,14 +63,14 @@ def test_the_passages_that_hold_all_terms_are_those_of_fts5(
 
 def test_a_term_in_fewer_passages_is_rarer(rows: sqlite3.Connection) -> None:
     (total,) = rows.execute("SELECT count(*) FROM passages").fetchone()
-    for term, rarity in Columns.of_rows(rows).rarities([*terms(QUESTIONS[0]), "龘龖"]).items():
+    for term, rarity in Columns.of_rows(rows, 256).rarities([*terms(QUESTIONS[0]), "龘龖"]).items():
         found = rows.execute("SELECT doc FROM lexicon_terms WHERE term = ?", (term,)).fetchone()
         held = found[0] if found else 0
         assert rarity == pytest.approx(max(math.log((total - held + 0.5) / (held + 0.5)), 1e-6))
 
 
 def test_a_segment_is_its_passages(rows: sqlite3.Connection) -> None:
-    columns = Columns.of_rows(rows)
+    columns = Columns.of_rows(rows, 256)
     sql = "SELECT id, passage_id FROM segments ORDER BY id"
     owners = columns.passages[columns.owners].tolist()
     assert list(zip(columns.segments.tolist(), owners, strict=True)) == rows.execute(sql).fetchall()
@@ -85,7 +85,7 @@ def test_the_file_holds_the_same_columns(
 ) -> None:
     file = library / FILE
     read = Columns.of_file(file) if mapped else Columns.of_data(file.read_bytes())
-    expected = Columns.of_rows(rows)
+    expected = Columns.of_rows(rows, 256)
     for name in Columns.__slots__:
         assert getattr(read, name).dtype == getattr(expected, name).dtype
         assert getattr(read, name).tolist() == getattr(expected, name).tolist()
@@ -116,7 +116,7 @@ def test_a_scope_holds_its_passages_and_only_these(two: Store, scope: Scope, whe
 def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -> None:
     FolderWriter(tmp_path).create(fake, lambda: fake.encode_passages(["问"]))
     with reading(tmp_path) as connection:
-        columns = Columns.of_rows(connection)
+        columns = Columns.of_rows(connection, fake.dim)
     assert columns.bm25(["行政"]).tolist() == []
     assert Columns.of_data(columns.data()).holding(["行政"]).tolist() == []
     assert (tmp_path / DATABASE).is_file()

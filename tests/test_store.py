@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from index import Library, ReportError, add, derived, passages, read, remove, vectors, verify
+from index.columns import unpack
 from index.database import DATABASE, SEAL, writing
 from index.library import open_library, publish
 from index.outline import outline
@@ -53,10 +54,13 @@ def test_unchanged_bytes_are_added_once_and_not_encoded_again(
 def test_the_faiss_index_is_exact(opened: Library, fake: FakeEncoder) -> None:
     question = fake.encode_query("行政复议")
     rows = opened._connection.execute("SELECT id, vector FROM segments ORDER BY id").fetchall()
-    stored = vectors.unpack((blob for _, blob in rows), fake.dim)
-    exact = sorted(zip(-(stored @ question), (id for id, _ in rows), strict=True))[:10]
-    found = opened.nearest(question[None], 10)[0]
-    assert [id for id, _ in found] == [id for _, id in exact]
+    stored = unpack((blob for _, blob in rows), fake.dim)
+    exact = dict(zip((id for id, _ in rows), stored @ question, strict=True))
+    found = dict(opened.nearest(question[None], 10)[0])
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    best = sorted(exact.values(), reverse=True)[:10]
+    np.testing.assert_allclose(list(found.values()), best, atol=5e-5)
+    np.testing.assert_allclose(list(found.values()), [exact[id] for id in found], atol=5e-5)
 
 
 def test_more_neighbours_than_there_are_gives_all_and_no_padding(
@@ -358,6 +362,7 @@ def test_verify_tells_vectors_that_differ_from_the_rows(library: Path) -> None:
     assert verify(library) == [
         f"《{read(REPORT).title}》的向量与写入时不同，请移除后重新添加",
         "vectors.faiss 与数据库里的向量不一致",
+        "columns.safetensors 与数据库里的内容不一致",
     ]
 
 

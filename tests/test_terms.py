@@ -1,10 +1,13 @@
 """Index text: what meets what."""
 
+import unicodedata
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.terms import fold, terms, tidy, which_hold
+from index.terms import _FOLDED, _ODD, fold, is_blank, plain, terms, tidy, which_hold
 
 
 @pytest.mark.parametrize(
@@ -47,13 +50,25 @@ def test_every_numeral_has_terms(text: str) -> None:
     assert all(term for term in terms(text))
 
 
+nfkc = partial(unicodedata.normalize, "NFKC")
 _SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u200bé\ue000", max_size=12)
 
 
 @given(st.lists(_SOME, max_size=4), _SOME)
 def test_texts_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
-    wanted = set(terms(question))
-    assert which_hold(texts, wanted) == [wanted & set(terms(text)) for text in texts]
+    wanted = terms(question)
+    assert which_hold(texts, wanted) == [[t in terms(text) for t in wanted] for text in texts]
+
+
+@given(st.text())
+def test_folding_at_once_is_folding_each(text: str) -> None:
+    shown = "".join("" if is_blank(c) and not c.isspace() else nfkc(plain(c)) for c in text)
+    assert fold(text) == fold(nfkc(shown))
+
+
+def test_what_is_not_looked_at_is_as_it_is_folded() -> None:
+    for code in range(0x110000):
+        assert _ODD.match(chr(code)) or _FOLDED[chr(code)] == chr(code)
 
 
 def test_folding_drops_what_shows_nothing() -> None:

@@ -1,20 +1,21 @@
 """The FAISS index: exact where the library is small, and as good as exact where it is not."""
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
-from index import Encoder, Library, add, derived, remove, vectors, verify
+from index import Encoder, Library, add, derived, remove, store, vectors, verify
 from index.columns import FILE as COLUMNS
-from index.columns import Columns, Scope
+from index.columns import Columns, Scope, unpack
 from index.contract import Candidate
-from index.database import reading
+from index.database import DATABASE, reading
 from index.encoder import Vectors
 from index.library import publish
 from index.probes import PROBES
@@ -44,7 +45,7 @@ def grown(library: Path, count: int) -> tuple[sqlite3.Connection, Vectors]:
     rng = np.random.default_rng(SEED)
     with reading(library) as connection:
         blobs = [blob for (blob,) in connection.execute("SELECT vector FROM segments")]
-    real = vectors.unpack(blobs, 384)
+    real = unpack(blobs, 384)
     noise = rng.normal(0, 0.02, (count, 384)).astype(np.float32)
     noise[: len(real)] = 0
     stored = np.resize(real, (count, 384)) + noise
@@ -66,24 +67,20 @@ def recall(found: np.ndarray, stored: Vectors, questions: Vectors, limit: int = 
     return float(np.mean(shares))
 
 
-@pytest.mark.parametrize("count", [vectors.FLAT // 2, vectors.EIGHT_BITS - 1, 70_000])
+@pytest.mark.parametrize("count", [vectors.FLAT // 2, 2 * vectors.FLAT, 70_000])
 def test_7_an_index_of_any_size_finds_the_nearest(
     real: Path, questions: Vectors, count: int
 ) -> None:
     connection, stored = grown(real, count)
-    index = Index.of_rows(connection, 384)
-    assert index.exact == (count <= vectors.FLAT)
-    places, _ = index.nearest(questions, 10 if index.exact else 30)
+    places = Index.of_rows(connection, 384).nearest(questions, 10)
     assert recall(places, stored, questions) >= 0.99
 
 
-@pytest.fixture(params=["8 bits", "lists"])
-def large(
-    request: pytest.FixtureRequest, library: Path, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+@pytest.fixture
+def large(library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library whose index is of the kind for many segments."""
     monkeypatch.setattr(vectors, "FLAT", 50)
-    monkeypatch.setattr(vectors, "EIGHT_BITS", 10**6 if request.param == "8 bits" else 60)
+    monkeypatch.setattr(store, "FLAT", 50)
     monkeypatch.setattr(vectors, "LOOKED_AT", 1)
     (library / vectors.FILE).unlink()
     publish(library)
@@ -94,28 +91,24 @@ def told(library: Path, question: str) -> list[tuple[str, float]]:
     return [(hit.text, round(hit.score, 5)) for hit in search(question, library=library, top_k=9)]
 
 
-def test_an_index_in_8_bits_gives_the_nearest_the_cosines_of_the_rows(
+def test_an_index_of_codes_gives_the_nearest_the_same_cosines(
     large: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vector, wanted = fake.encode_query("行政复议受理了多少件"), terms("行政复议受理了多少件")
-    everything = range(1, 35)
     with Library.open(large) as opened:
-        assert not opened._index.exact
-        coarse = {c.passage_id: c.cosine for c in _candidates(opened, vector, wanted)}
-        near = opened.nearest(vector[None], 10)[0]
-        looked_at = opened.cosines(vector, everything)
+        assert not isinstance(opened._index.faiss, faiss.IndexFlat)
+        coarse = _candidates(opened, vector, wanted)
+        near = opened.nearest(vector[None], 10)
+        looked_at = opened.cosines(vector, range(1, 35))
     monkeypatch.undo()
     (large / vectors.FILE).unlink()
     with Library.open(large) as opened:
-        assert opened._index.exact
-        exact = sorted(_candidates(opened, vector, wanted), key=lambda c: -c.cosine)
-        assert [id for id, _ in near] == [id for id, _ in opened.nearest(vector[None], 10)[0]]
-        for id, cosines in opened.cosines(vector, everything).items():
-            np.testing.assert_allclose(looked_at[id], cosines, atol=1e-6)  # whatever the size
-    for each in exact[:5]:
-        assert coarse[each.passage_id] == pytest.approx(each.cosine)
-    for each in exact:
-        assert coarse.get(each.passage_id, each.cosine) == pytest.approx(each.cosine, abs=0.0025)
+        assert isinstance(opened._index.faiss, faiss.IndexFlat)
+        for found, expected in zip(coarse, _candidates(opened, vector, wanted), strict=True):
+            assert astuple(found) == pytest.approx(astuple(expected))
+        assert near[0] == [pytest.approx(each) for each in opened.nearest(vector[None], 10)[0]]
+        stored = opened.vectors(1) @ vector
+    np.testing.assert_allclose(np.concatenate(list(looked_at.values())), stored, atol=5e-5)
 
 
 def _candidates(opened: Library, vector: Vectors, wanted: list[str]) -> list[Candidate]:
@@ -137,21 +130,20 @@ def test_copies_of_a_text_are_shown_in_the_order_of_the_library(
     assert len(first.also) == 59
 
 
-def test_an_index_of_the_release_before_gives_the_cosines_of_the_rows_and_is_not_added_to(
-    large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+def test_files_of_the_release_before_are_made_anew_and_not_called_wrong(
+    library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = told(large, "行政复议受理了多少件")
+    expected = told(library, "行政复议受理了多少件")
     with monkeypatch.context() as patch:
-        patch.setattr(vectors, "_WIDER", 0.0)
-        (large / vectors.FILE).unlink()
-        publish(large)
-    with Library.open(large) as opened:
-        assert opened._index.off == math.inf
+        patch.setattr(derived, "_LAYOUT", "1")
+        patch.setattr(Columns, "data", lambda _: b"of another layout")
+        publish(library)
+    with sqlite3.connect(library / DATABASE) as connection:
+        connection.execute("DELETE FROM meta WHERE key LIKE '% 2'")
     pipeline._opened.clear()
-    assert told(large, "行政复议受理了多少件") == expected
-    add(write(REPORTS[0], "new.md"), large, encoder=fake)
-    with Library.open(large) as opened:
-        assert 0 < opened._index.off < 1
+    assert (verify(library), told(library, "行政复议受理了多少件")) == ([], expected)
+    publish(library)
+    assert (library / COLUMNS).read_bytes() != b"of another layout"
 
 
 def test_what_is_added_joins_the_index_that_is_there(
