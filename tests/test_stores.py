@@ -155,7 +155,7 @@ def test_both_tell_how_near_segments_are(folder: Path, moved: Location, fake: Fa
             assert list(near) == ids
             sides.append(np.concatenate(list(near.values())))
             np.testing.assert_allclose(store.vectors(first.id) @ vector, sides[-1], atol=_OFF)
-    np.testing.assert_allclose(*sides, atol=1e-6)
+    np.testing.assert_allclose(*sides, atol=_OFF)
 
 
 def test_what_is_read_back_is_what_was_put_in(folder: Path, moved: Location) -> None:
