@@ -255,13 +255,13 @@ def _inverted(
     """Return norms, hashes, begins, postings and counts."""
     vocabulary: dict[str, int] = {}
     lengths = np.zeros(len(places), np.float32)
-    said: list[npt.NDArray[np.int64]] = []
+    said: list[npt.NDArray[np.uint32]] = []
     owners: list[int] = []
     for id, words in connection.execute("SELECT rowid, terms FROM lexicon ORDER BY rowid"):
         terms = words.split()
         owners.append(places[id])
         lengths[places[id]] = len(terms)
-        said.append(np.array([vocabulary.setdefault(t, len(vocabulary)) for t in terms], np.int64))
+        said.append(np.array([vocabulary.setdefault(t, len(vocabulary)) for t in terms], np.uint32))
     hashes = np.fromiter(map(_hash, vocabulary), np.uint64, len(vocabulary))
     order = np.argsort(hashes)
     ranks = np.empty(len(order), np.int64)
