@@ -19,13 +19,25 @@ from index.encoder import Vectors
 FILE = "vectors.faiss"
 
 FLAT = 5_000
-"""Segments up to which every vector is compared as it is, which takes 0.7 ms; above, codes of 4 bits."""
+"""Segments up to which every vector is compared as it is, in 0.6 ms on one core of an old laptop; above,
+codes of 4 bits for every two numbers."""
 
 LOOKED_AT = 4
-"""One list of codes in so many is looked at."""
+"""One list of codes in so many is looked at. recall@10, and ms with cold caches, for 165 questions among
+the 64,000 segments of 49 reports and among 153,000, most of them with noise:
+
+    8 bits instead of codes, one in 6  0.992 1.3  0.993 2.4
+    codes, one in 6                    0.992 0.9  0.993 1.3
+    codes, one in 4                    0.997 1.1  0.998 1.6
+    codes, every one                   1.000 2.1  1.000 4.5"""
+
+_WITHIN = 2
+"""The same where only a part of the library is looked at: its nearest are spread wider. recall@10 among
+five parts of each of the two libraries, 6,000 to 67,000 segments, is 0.995 to 0.999; with 4 from 0.984."""
 
 ROUGH = 400
-"""Segments found by codes at least: recall@10 of what is measured again is ?."""
+"""Segments found by codes at least, of which the nearest are told by the columns. Where 195 or 560 copies
+of each segment lie at a cosine of 0.93 around it the 10 nearest are among them in 0.998 and 0.986."""
 
 _ROUNDS = 4  # of training the lists: 10 find no more
 _CHECKED = 1_000  # vectors looked for by ``agrees``
@@ -90,10 +102,10 @@ class Index:
         return self
 
     def nearest(self, questions: Vectors, limit: int, among: Mask | None = None) -> Positions:
-        """Return the places of the nearest vectors to float32 [n, dim], and more where they are codes.
+        """Return the places of the nearest vectors to float32 [n, dim].
 
-        int64 [n, at least limit], nearest first by what the index holds, -1 where there are no more;
-        ``among`` which to look at.
+        int64 [n, limit], nearest first, -1 where there are no more; where the index holds codes,
+        more than ``limit``, by which it is not sure of their order. ``among`` which to look at.
         """
         import faiss
 
@@ -108,7 +120,8 @@ class Index:
         parameters: Any = faiss.SearchParameters
         if not flat:
             parameters = faiss.SearchParametersIVF
-            given["nprobe"] = max(1, self.faiss.nlist // LOOKED_AT)
+            one_in = LOOKED_AT if among is None else _WITHIN
+            given["nprobe"] = max(1, self.faiss.nlist // one_in)
         with _one_thread() if len(questions) == 1 else nullcontext():
             asked = np.ascontiguousarray(questions)
             places: Positions = self.faiss.search(asked, limit, params=parameters(**given))[1]

@@ -31,6 +31,7 @@ from search.scope import (
     within,
 )
 from search.types import Answer, Hit, Results
+from search.years import may_tell, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     readings = _read_best(asked, opened, best, looked_at)
     ranked = reordered(ranked, readings)
     sure = None if opened.reader is None else 0.0
-    if readings:
+    if ranked and ranked[0].passage_id in readings:
         sure = certainty(readings[ranked[0].passage_id])
     found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
     found = found or library.holds_all(asked.terms, scope)
@@ -199,13 +200,20 @@ def read(asked: Query, opened: Opened, looked_at: Mapping[int, LookedAt]) -> dic
 def _read_best(
     asked: Query, opened: Opened, best: Sequence[Ranked], looked_at: Mapping[int, LookedAt]
 ) -> dict[int, Reading]:
-    """Read passages, best first, as long as one could still come first whatever is read in it."""
+    """Read passages, best first, as long as one could still come first whatever is read in it.
+
+    One that tells of other years than the question names answers nothing.
+    """
     readings: dict[int, Reading] = {}
     leading = -1.0
+    years = named(asked.text)
     for found in best:
         if gained(found, 1.0) <= leading:
             break
         id = found.passage_id
+        if not may_tell(years, looked_at[id].passage):
+            leading = max(leading, found.score)
+            continue
         readings |= read(asked, opened, {id: looked_at[id]})
         if id in readings:
             leading = max(leading, gained(found, certainty(readings[id])))
