@@ -268,7 +268,7 @@ def _inverted(
     ranks[order] = np.arange(len(order))
     held = np.repeat(np.array(owners, np.int64), [len(terms) for terms in said])
     pairs, counts = np.unique(
-        (ranks[np.concatenate(said or [_NONE])] << 32) | held, return_counts=True
+        (ranks[np.concatenate(said or [np.empty(0, np.uint32)])] << 32) | held, return_counts=True
     )
     mean = max(float(lengths.sum()) / max(len(lengths), 1), 1e-9)
     return (
