@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from index.columns import KINDS, Scope
 from index.contract import Entry, Store
 from index.errors import ReportError
-from index.terms import numeral, tidy
 from index.types import Kind, Report
+from search.years import written
 
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|[一二][〇○零一二三四五六七八九]{3}(?=年)")
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
 _PLACE_END = re.compile(r"(?:新区|省|市|(?:壮族|回族|维吾尔)?自治[区州县]|[州盟县区旗])$")
 _NATION = re.compile(r"(?<![占居比于的])(?:全国|我国|国家|中国|国务院)(?!第)")
@@ -109,7 +108,7 @@ def preferred(question: str, reports: Sequence[Listed]) -> dict[int, float]:
     if len(reports) < 2:
         return {}
     of_place = {r.id for r in reports if r.region and _names(question, r.region)}
-    named = {numeral(year) for year in _YEAR.findall(tidy(question))}
+    named = written(question)
     about = [r for r in reports if not of_place or r.id in of_place]
     if named:
         of_year = {r.id for r in about if r.years & named}
@@ -141,7 +140,7 @@ def _years(entry: Entry) -> Iterable[int]:
     if entry.document.year:
         yield entry.document.year
     for heading in entry.headings:
-        yield from (numeral(year) for year in _YEAR.findall(tidy(heading)))
+        yield from written(heading)
 
 
 def _place(name: str) -> str:

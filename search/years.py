@@ -14,10 +14,15 @@ _BEFORE = re.compile("去年|上年|上一年|同比|同期")
 _BACK = re.compile(r"(?:过去|近|这|此前)?(?:的)?([二两三四五六七八九十])年[来间]")
 
 
+def written(text: str) -> set[int]:
+    """Return the years that are written in a text: 2019, 二〇一九年."""
+    return {numeral(year) for year in _YEAR.findall(tidy(text))}
+
+
 def named(text: str) -> frozenset[int]:
-    """Return the years that a text names: 2019, 二〇一九年, each of 2016—2018年 and of 十三五时期."""
+    """Return the years that a text names: those written, each of 2016—2018年 and of 十三五时期."""
     text = tidy(text)
-    years = {numeral(year) for year in _YEAR.findall(text)}
+    years = written(text)
     for begin, end in _RANGE.findall(text):
         years |= set(range(int(begin), int(end) + 1))
     for plan in _PLAN.findall(text):
