@@ -34,26 +34,29 @@ def named(text: str) -> frozenset[int]:
 def told(passage: Passage) -> frozenset[int] | None:
     """Return the years that a passage tells of; None if it is not known of which year its report is.
 
-    Those that it, its headings and its table's head name, and that of the report: with the next for
-    what is planned, with the last for reports on the work of a government, which are given in the
-    year that they plan.
+    Those that it, its headings, its table's head and the title name, and that of the report: with the
+    next for what is planned, with the last for reports on the work of a government, which are given
+    in the year that they plan.
     """
     report = passage.document
     if report.year is None:
         return None
-    text = passage.text
-    years = named("\n".join((*passage.path, *passage.header_text, text))) | {report.year}
+    text, title = passage.text, report.title or ""
+    said = named("\n".join((title, *passage.path, *passage.header_text, text)))
+    years = set(said) | {report.year}
     if passage.kind == "计划":
-        years |= {report.year + 1}
-    given = "政府工作报告" in (report.title or "")
+        years.add(report.year + 1)
+    given = "政府工作报告" in title
     if given or _BEFORE.search(text):
-        years |= {report.year - 1}
+        years.add(report.year - 1)
     for count in _BACK.findall(text):
         years |= set(range(report.year - numeral(count.replace("两", "二")) - given, report.year))
-    return years
+    return frozenset(years)
 
 
 def may_tell(years: frozenset[int], passage: Passage) -> bool:
     """Whether a passage may tell of one of the years that a question names, if it names any."""
+    if not years:
+        return True
     of_passage = told(passage)
-    return not years or of_passage is None or bool(years & of_passage)
+    return of_passage is None or bool(years & of_passage)

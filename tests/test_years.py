@@ -52,6 +52,11 @@ def test_a_report_on_the_work_of_a_government_tells_of_the_last_year(passage: Pa
     assert told(replace(passage, document=given)) == {2018, 2019}
 
 
+def test_a_title_of_two_years_tells_of_both(passage: Passage) -> None:
+    budget = replace(passage.document, title="关于2018年预算执行情况和2019年预算草案的报告")
+    assert told(replace(passage, document=budget)) == {2018, 2019}
+
+
 @pytest.mark.parametrize(
     ("said", "years"),
     [
