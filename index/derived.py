@@ -97,7 +97,7 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
         _load(folder / vectors.FILE, known, Index),
         _of_rows(Columns, connection, known),
     )
-    if index and not index.agrees(expected):
+    if index is not None and not index.agrees(expected):
         wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
     if expected.data() != (folder / columns.FILE).read_bytes():
         wrong.append(f"{columns.FILE} 与数据库里的内容不一致")
@@ -107,7 +107,8 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
 def _made(name: str, connection: sqlite3.Connection, known: dict[str, Any], folder: Path) -> bytes:
     if name == columns.FILE:
         return _of_rows(Columns, connection, known).data()
-    return (_grown(folder, connection, known) or _of_rows(Index, connection, known)).data()
+    grown = _grown(folder, connection, known)
+    return (_of_rows(Index, connection, known) if grown is None else grown).data()
 
 
 def _grown(folder: Path, connection: sqlite3.Connection, known: dict[str, Any]) -> Index | None:

@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.columns import Scope
@@ -16,6 +16,7 @@ from index.milvus import Address
 from index.types import Document, Kind, Passage, Segment, Span
 from search.locate import Streams
 from search.marks import answer_marks, marks
+from search.named import Named, may_tell
 from search.query import Query, check_top_k, normalise, without_regions
 from search.reader import Reader, Reading, load_reader, window_around
 from search.rerank import FOUND_AT, READ, certainty, gained, reordered
@@ -31,7 +32,6 @@ from search.scope import (
     within,
 )
 from search.types import Answer, Hit, Results
-from search.years import may_tell, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,9 @@ class Ranking:
         sure = reading is not None and certainty(reading) >= FOUND_AT
         return reading if sure and self.found else None
 
+
+_LOOKED_THROUGH = 40
+"""Candidates looked through for what tells of the years and places that a question names."""
 
 _opened: dict[Location, Opened] = {}
 _opening: dict[Location, threading.Lock] = {}  # a slow library holds up its own questions only
@@ -166,7 +169,8 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     scope = within(ids, filters.kinds)
     favoured = within(bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
-    best = list(_distinct(ranked, library, READ).values())
+    ranked, silent = _silent_last(ranked, Named.of(asked.text, opened.regions), library)
+    best = [b for b in _distinct(ranked, library, READ).values() if b.passage_id not in silent]
     looked_at = look_at([found.passage_id for found in best], vector, library)
     readings = _read_best(asked, opened, best, looked_at)
     ranked = reordered(ranked, readings)
@@ -174,6 +178,7 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     if ranked and ranked[0].passage_id in readings:
         sure = certainty(readings[ranked[0].passage_id])
     found = bears(ranked, opened.floor) and (sure is None or sure >= FOUND_AT)
+    found = found and ranked[0].passage_id not in silent
     found = found or library.holds_all(asked.terms, scope)
     return Ranking(vector, weights, ranked, looked_at, readings, sure, found, scope)
 
@@ -200,24 +205,39 @@ def read(asked: Query, opened: Opened, looked_at: Mapping[int, LookedAt]) -> dic
 def _read_best(
     asked: Query, opened: Opened, best: Sequence[Ranked], looked_at: Mapping[int, LookedAt]
 ) -> dict[int, Reading]:
-    """Read passages, best first, as long as one could still come first whatever is read in it.
-
-    One that tells of other years than the question names answers nothing.
-    """
+    """Read passages, best first, as long as one could still come first whatever is read in it."""
     readings: dict[int, Reading] = {}
     leading = -1.0
-    years = named(asked.text)
     for found in best:
         if gained(found, 1.0) <= leading:
             break
         id = found.passage_id
-        if not may_tell(years, looked_at[id].passage):
-            leading = max(leading, found.score)
-            continue
         readings |= read(asked, opened, {id: looked_at[id]})
         if id in readings:
             leading = max(leading, gained(found, certainty(readings[id])))
     return readings
+
+
+def _silent_last(
+    ranked: list[Ranked], named: Named, library: Store
+) -> tuple[list[Ranked], frozenset[int]]:
+    """Put the best passages that tell of what a question names before the others; name the others.
+
+    These keep at most the score of the last that does tell.
+    """
+    if not named.years and not named.places:
+        return ranked, frozenset()
+    best, rest = ranked[:_LOOKED_THROUGH], ranked[_LOOKED_THROUGH:]
+    passages = library.passages([found.passage_id for found in best])
+    telling = [found for found in best if may_tell(named, passages[found.passage_id])]
+    silent = frozenset(passages) - {found.passage_id for found in telling}
+    least = telling[-1].score if telling else 1.0
+    others = [
+        replace(found, score=min(found.score, least))
+        for found in best
+        if found.passage_id in silent
+    ]
+    return [*telling, *others, *rest], silent
 
 
 def _distinct(ranked: Sequence[Ranked], library: Store, count: int) -> dict[bytes, Ranked]:

@@ -1,0 +1,114 @@
+"""The years and places that a question names, and whether a passage tells of them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from index.terms import fold, numeral, tidy
+from index.types import Passage
+
+_ONE = "(?:19|20)\\d\\d"
+_WRITTEN = re.compile(rf"(?<!\d){_ONE}(?!\d)|[一二][〇○零一二三四五六七八九]{{3}}(?=年)")
+_RANGE = re.compile(rf"(?<!\d)({_ONE})年?(?:\d+月)?(?:至|到|[-—–~]+)({_ONE})(?!\d)")
+_SINCE = re.compile(rf"(?<!\d)({_ONE})年?(?:以来|以后|起|至今)")
+_PLAN = re.compile(r"(?<!第)十([一二三四五六七八九])五(?!年)")
+_COUNT = r"((?<!\d)\d{1,2}|[二两三四五六七八九十]+)"
+_BACK = re.compile(rf"(?:过去|近|这|此前|前)的?{_COUNT}年|{_COUNT}年[来间内]")
+_AHEAD = re.compile(rf"(?:今后|未来)的?{_COUNT}年")
+_NEAR = (
+    (re.compile("去年|上年|上一年|同比|同期"), -1),
+    (re.compile("前年"), -2),
+    (re.compile("明年|来年|下一?年|下一步"), 1),
+)
+
+_GIVEN = "印发|发布|公布|报送|签发|下发|出台|通过|施行|修订|修正"
+_NOT_ASKED = re.compile(
+    rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
+)
+"""Years of a document's number and of the day when something was given: not those asked about."""
+_ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)")
+
+_PROVINCES = re.compile(
+    "北京|天津|河北|山西|内蒙古|辽宁|吉林|黑龙江|上海|江苏|浙江|安徽|福建|江西|山东|河南|湖北"
+    "|湖南|广东|广西|海南|重庆|四川|贵州|云南|西藏|陕西|甘肃|青海|宁夏|新疆|香港|澳门|台湾"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a question names; what tells of none of its years, or of none of its places, is no answer."""
+
+    years: frozenset[int]
+    places: tuple[str, ...]
+
+    @classmethod
+    def of(cls, question: str, regions: Iterable[str]) -> Self:
+        """Read a folded question; ``regions`` are places that report, looked for beside the provinces."""
+        asked = _NOT_ASKED.sub("", question)
+        years = {int(year) for year in _ASKED.findall(asked)} | _stretches(asked)
+        places = _PROVINCES.findall(asked) + [region for region in regions if region in asked]
+        return cls(frozenset(years), tuple(places))
+
+
+def written(text: str) -> set[int]:
+    """Return what may be years in a text: 2019, 二〇一九年."""
+    return {numeral(year) for year in _WRITTEN.findall(tidy(text))}
+
+
+def _stretches(text: str) -> set[int]:
+    """Return the years of 2016—2018年 and of 十三五, which began in 2016."""
+    found: set[int] = set()
+    for begin, end in _RANGE.findall(text):
+        found |= set(range(int(begin), int(end) + 1))
+    for plan in _PLAN.findall(text):
+        first = 2001 + 5 * numeral(plan)
+        found |= set(range(first, first + 5))
+    return found
+
+
+def told(passage: Passage) -> frozenset[int] | None:
+    """Return the years that a passage tells of; None if it is not known of which year its report is.
+
+    Those that it, its headings, its table's head and the title name, and that of the report if no
+    heading names one: with the next for what is planned; with the last for reports on the work of a
+    government, which are given in the year that they plan.
+    """
+    report = passage.document
+    if report.year is None:
+        return None
+    text, around = fold(passage.text), fold(_around(passage))
+    found = written(around) | _stretches(around)
+    given = "政府工作报告" in (report.title or "")
+    if not written("\n".join(passage.path)):
+        ahead = passage.kind == "计划" and not given
+        found |= {
+            report.year,
+            report.year - given,
+            report.year + ahead,
+            *written(report.title or ""),
+        }
+    for begin in _SINCE.findall(around):
+        found |= set(range(int(begin), report.year + 1))
+    found |= {report.year + apart for words, apart in _NEAR if words.search(text)}
+    for counts in _BACK.findall(text):
+        found |= set(range(report.year - numeral("".join(counts)) - given, report.year + 1))
+    for count in _AHEAD.findall(text):
+        found |= set(range(report.year, report.year + numeral(count) + 1))
+    return frozenset(found)
+
+
+def may_tell(named: Named, passage: Passage) -> bool:
+    """Whether a passage may tell of one of the years and of one of the places that a question names."""
+    of_year = told(passage) if named.years else None
+    if of_year is not None and not named.years & of_year:
+        return False
+    if not named.places or passage.document.region is None:
+        return True
+    around = f"{passage.document.title}{passage.document.issuer}{_around(passage)}"
+    return any(place in around for place in named.places)
+
+
+def _around(passage: Passage) -> str:
+    """Return the headings and the table's head above a passage, and the passage."""
+    return "\n".join((*passage.path, *passage.header_text, passage.text))

@@ -1,0 +1,148 @@
+"""The years and places that a question names, and whether a passage tells of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from index import Encoder, add, passages, read
+from index.terms import fold
+from index.types import Passage
+from search import search
+from search.named import Named, may_tell, told, written
+from tests.conftest import REPORT
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("2019年受理多少件", {2019}),
+        ("2018年和2019年各受理多少件", {2018, 2019}),
+        ("2016—2018年", {2016, 2017, 2018}),
+        ("2016年1月至2018年3月", {2016, 2017, 2018}),
+        ("“十三五”以来", {2016, 2017, 2018, 2019, 2020}),
+        ("十五五规划", {2026, 2027, 2028, 2029, 2030}),
+        ("第十三五小学的十五万人", set()),
+        ("补贴2000元以上的、超过2000条的", set()),
+        ("郑政文〔2020〕23号是谁签发的", set()),
+        ("2020年2月印发的报告是谁签发的", set()),
+        ("城市更新条例（2018年修订）管什么", set()),
+    ],
+)
+def test_a_question_asks_about_years(question: str, expected: set[int]) -> None:
+    assert Named.of(fold(question), ()).years == expected
+
+
+@pytest.fixture
+def passage() -> Passage:
+    """What was done in 2019, in a report on 2019."""
+    return next(p for p in passages(read(REPORT)) if p.kind == "已完成" and not written(p.text))
+
+
+def test_a_passage_tells_of_the_year_of_its_report(passage: Passage) -> None:
+    assert told(passage) == {2019}
+    assert may_tell(Named.of("2019年和2011年", ()), passage)
+    assert not may_tell(Named.of("2020年", ()), passage)
+    assert may_tell(Named.of("多少件", ()), passage)
+
+
+def test_a_plan_tells_of_the_next_year(passage: Passage) -> None:
+    assert told(replace(passage, kind="计划")) == {2019, 2020}
+
+
+def test_a_report_on_the_work_of_a_government_tells_of_the_last_year(passage: Passage) -> None:
+    given = replace(passage.document, title="2019年河南省政府工作报告")
+    assert told(replace(passage, document=given)) == {2018, 2019}
+
+
+def test_a_heading_tells_of_which_year_it_is(passage: Passage) -> None:
+    assert passage.section
+    section = replace(passage.section, path=("一、2018年工作回顾", "（一）改革"))
+    assert told(replace(passage, section=section)) == {2018}
+
+
+def test_a_plan_of_a_government_is_of_the_year_of_its_report(passage: Passage) -> None:
+    given = replace(passage.document, title="2019年河南省政府工作报告")
+    assert told(replace(passage, document=given, kind="计划")) == {2018, 2019}
+
+
+def test_a_title_of_two_years_tells_of_both(passage: Passage) -> None:
+    budget = replace(passage.document, title="关于2018年预算执行情况和2019年预算草案的报告")
+    assert told(replace(passage, document=budget)) == {2018, 2019}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("比上年增长5%", {2018, 2019}),
+        ("五年来新增30万人", {2014, 2015, 2016, 2017, 2018, 2019}),
+        ("近3年累计新增30万人", {2016, 2017, 2018, 2019}),
+        ("２０１６年以来持续下降", {2016, 2017, 2018, 2019}),
+        ("明年再增5所", {2019, 2020}),
+        ("到2025年建成", {2019, 2025}),
+    ],
+)
+def test_a_passage_tells_of_the_years_that_it_says(
+    passage: Passage, said: str, expected: set[int]
+) -> None:
+    document = replace(passage.document, text=said)
+    assert (
+        told(replace(passage, document=document, spans=((0, len(said)),), section=None)) == expected
+    )
+
+
+def test_a_report_of_no_known_year_may_tell_of_any(passage: Passage) -> None:
+    unknown = replace(passage, document=replace(passage.document, year=None))
+    assert told(unknown) is None and may_tell(Named.of("1999年", ()), unknown)
+
+
+@pytest.mark.parametrize(
+    ("question", "tells"),
+    [
+        ("郑州市受理多少件", True),
+        ("河南郑州受理多少件", True),
+        ("洛阳受理多少件", False),
+        ("湖北省受理多少件", False),
+        ("各区县受理多少件", True),
+    ],
+)
+def test_a_passage_tells_of_the_place_that_reports(
+    passage: Passage, question: str, tells: bool
+) -> None:
+    named = Named.of(question, ("郑州", "洛阳"))
+    assert may_tell(named, passage) is tells
+    of_none = replace(passage.document, title=None, issuer=None)
+    assert of_none.region is None and may_tell(named, replace(passage, document=of_none))
+
+
+def test_a_passage_tells_of_the_places_that_it_says(passage: Passage) -> None:
+    said = "与湖北签订协议5项。"
+    document = replace(passage.document, text=said)
+    about = replace(passage, document=document, spans=((0, len(said)),))
+    assert may_tell(Named.of("和湖北签了几项协议", ("郑州",)), about)
+
+
+def test_what_tells_of_the_year_is_read_however_many_come_before(
+    tmp_path: Path, encoder: Encoder
+) -> None:
+    for year in range(2011, 2020):
+        asks = (
+            f"全年收到复议申请{year - 1900}件。"
+            if year == 2019
+            else f"全年受理行政复议案件{year - 1900}件。"
+        )
+        file = tmp_path / f"{year}.md"
+        file.write_text(f"甲市人民政府关于{year}年度工作的报告\n一、成效\n{asks}\n", "utf-8")
+        add(file, tmp_path / "library", encoder=encoder)
+    results = search("2019年受理行政复议案件多少件", library=tmp_path / "library", top_k=9)
+    assert results[0].document.year == 2019
+    scores = [hit.score for hit in results]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_year_or_place_that_the_report_does_not_tell_of_is_not_found(real: Path) -> None:
+    for question in ("2019年受理行政复议案件多少件", "郑政文〔2020〕23号里行政复议受理了多少件？"):
+        assert search(question, library=real).answer
+    for question in ("2015年受理行政复议案件多少件", "湖北受理行政复议案件多少件"):
+        other = search(question, library=real)
+        assert (other.found, other.answer, len(other)) == (False, None, 5)
