@@ -93,10 +93,8 @@ def faults(folder: Path, connection: sqlite3.Connection) -> list[str]:
             )
     if wrong or not all(_record(name, known)[0] for name in FILES):  # of a release before
         return wrong
-    index, expected = (
-        _load(folder / vectors.FILE, known, Index),
-        _of_rows(Columns, connection, known),
-    )
+    index = _load(folder / vectors.FILE, known, Index)
+    expected = _of_rows(Columns, connection, known)
     if index is not None and not index.agrees(expected):
         wrong.append(f"{vectors.FILE} 与数据库里的向量不一致")
     if expected.data() != (folder / columns.FILE).read_bytes():

@@ -195,7 +195,8 @@ class Library:
 
         Each as (segment id, cosine); at most ``limit``, ties by id.
         """
-        found = self._near(questions, limit, self._columns.within(scope))
+        with self._scanning():
+            found = self._near(questions, limit, self._columns.within(scope))
         ids = self._columns.segments
         return [
             list(zip(ids[places].tolist(), near.tolist(), strict=True)) for places, near in found

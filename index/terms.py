@@ -12,9 +12,8 @@ _BLANK_BESIDE_CJK = re.compile(rf"(?<=[{_CJK_SIDE}])\s+|\s+(?=[{_CJK_SIDE}])")
 _DIGITS = {char: i for i, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _NUMERAL = re.compile("[零〇○一二两三四五六七八九十百千]+")
-_DECIMAL = re.compile(
-    r"点(?<=\d点)(?=\d)"
-)  # what begins with a character is found ten times as fast
+# What begins with a character is found ten times as fast as what begins with a look behind.
+_DECIMAL = re.compile(r"点(?<=\d点)(?=\d)")
 _THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _MYRIADS = re.compile(r"(?<![\d.])(\d{1,4})万(\d{1,4})(?![\d.万千百])")
 _RUN = re.compile(rf"[{_CJK}]+|[a-z]+|\d+(?:\.\d+)?")

@@ -9,7 +9,8 @@ from index.terms import fold, numeral, tidy
 from index.types import Passage
 
 _ONE = "(?:19|20)\\d\\d"
-_WRITTEN = re.compile(rf"(?<!\d){_ONE}(?!\d)|[一二][〇○零一二三四五六七八九]{{3}}(?=年)")
+_CHINESE = "[一二][〇○零一二三四五六七八九]{3}(?=年)"
+_WRITTEN = re.compile(rf"(?<!\d){_ONE}(?!\d)|{_CHINESE}")
 _RANGE = re.compile(rf"(?<!\d)({_ONE})年?(?:\d+月)?(?:至|到|[-—–~]+)({_ONE})(?!\d)")
 _SINCE = re.compile(rf"(?<!\d)({_ONE})年?(?:以来|以后|起|至今)")
 _PLAN = re.compile(r"(?<!第)十([一二三四五六七八九])五(?!年)")
@@ -27,7 +28,7 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
-_ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)")
+_ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
 _PROVINCES = re.compile(
     "北京|天津|河北|山西|内蒙古|辽宁|吉林|黑龙江|上海|江苏|浙江|安徽|福建|江西|山东|河南|湖北"
@@ -46,8 +47,9 @@ class Named:
     def of(cls, question: str, regions: Iterable[str]) -> Self:
         """Read a folded question; ``regions`` are places that report, looked for beside the provinces."""
         asked = _NOT_ASKED.sub("", question)
-        years = {int(year) for year in _ASKED.findall(asked)} | _stretches(asked)
-        places = _PROVINCES.findall(asked) + [region for region in regions if region in asked]
+        years = {numeral(year) for year in _ASKED.findall(asked)} | _stretches(asked)
+        places = _PROVINCES.findall(asked)
+        places += [region for region in regions if region in asked and region != "全国"]
         return cls(frozenset(years), tuple(places))
 
 

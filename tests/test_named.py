@@ -18,6 +18,7 @@ from tests.conftest import REPORT
     [
         ("2019年受理多少件", {2019}),
         ("2018年和2019年各受理多少件", {2018, 2019}),
+        ("二〇一九年受理多少件", {2019}),
         ("2016—2018年", {2016, 2017, 2018}),
         ("2016年1月至2018年3月", {2016, 2017, 2018}),
         ("“十三五”以来", {2016, 2017, 2018, 2019, 2020}),
@@ -104,12 +105,13 @@ def test_a_report_of_no_known_year_may_tell_of_any(passage: Passage) -> None:
         ("洛阳受理多少件", False),
         ("湖北省受理多少件", False),
         ("各区县受理多少件", True),
+        ("全国受理多少件", True),
     ],
 )
 def test_a_passage_tells_of_the_place_that_reports(
     passage: Passage, question: str, tells: bool
 ) -> None:
-    named = Named.of(question, ("郑州", "洛阳"))
+    named = Named.of(question, ("全国", "洛阳", "郑州"))
     assert may_tell(named, passage) is tells
     of_none = replace(passage.document, title=None, issuer=None)
     assert of_none.region is None and may_tell(named, replace(passage, document=of_none))
