@@ -183,11 +183,17 @@ class Columns:
         found: Vectors = np.einsum("ij,j->i", rows, vector)
         return found * self.scales[places]
 
-    def segments_in(self, place: int) -> tuple[Segment, ...]:
-        """Return the segments of a passage in their order."""
-        (start,), (end,) = self.bounds(np.array([place]))
-        told = zip(self.grains[start:end].tolist(), self.spans[start:end].tolist(), strict=True)
-        return tuple(Segment(GRAINS[grain], *span) for grain, span in told)
+    def segments_in(self, places: Positions) -> list[tuple[Segment, ...]]:
+        """Return the segments of each passage in their order."""
+        return [
+            tuple(
+                Segment(GRAINS[grain], *span)
+                for grain, span in zip(
+                    self.grains[start:end].tolist(), self.spans[start:end].tolist(), strict=True
+                )
+            )
+            for start, end in zip(*self.bounds(places), strict=True)
+        ]
 
     def said(self, places: Positions) -> list[bytes]:
         """Return the digests of some passages."""

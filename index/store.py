@@ -5,7 +5,7 @@ import json
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -239,8 +239,9 @@ class Library:
         With their cosines, best first, ties by place. All are measured where few are inside.
         """
         among = None if mask is None else mask[self._columns.owners]
+        rough: Iterable[Positions]
         if among is not None and int(among.sum()) <= FLAT:
-            rough = np.broadcast_to(np.flatnonzero(among), (len(questions), int(among.sum())))
+            rough = [np.flatnonzero(among)] * len(questions)
         else:
             rough = self._index.nearest(questions, limit, among)
         found = []
@@ -297,7 +298,7 @@ class Library:
             rows = self._in(sql + " p.id IN", ids or ())
         with self._scanning():
             places = np.searchsorted(self._columns.passages, [row[0] for row in rows])
-            segments = [self._columns.segments_in(place) for place in places.tolist()]
+            segments = self._columns.segments_in(places)
         with told(self.folder):
             return {
                 row[0]: self._passage(row[1:], parts)

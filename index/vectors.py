@@ -167,7 +167,7 @@ def _empty(count: int, dim: int) -> Any:
 
     if count <= FLAT:
         return faiss.IndexFlatIP(dim)
-    together = next(width for width in (2, 1) if dim % width == 0)  # numbers in a code of 4 bits
+    together = 1 if dim % 2 else 2  # numbers in a code of 4 bits
     index = faiss.IndexIVFPQFastScan(
         faiss.IndexFlatIP(dim), dim, _lists(count), dim // together, 4, faiss.METRIC_INNER_PRODUCT
     )

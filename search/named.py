@@ -62,10 +62,10 @@ def _stretches(text: str) -> set[int]:
     """Return the years of 2016—2018年 and of 十三五, which began in 2016."""
     found: set[int] = set()
     for begin, end in _RANGE.findall(text):
-        found |= set(range(int(begin), int(end) + 1))
+        found.update(range(int(begin), int(end) + 1))
     for plan in _PLAN.findall(text):
         first = 2001 + 5 * numeral(plan)
-        found |= set(range(first, first + 5))
+        found.update(range(first, first + 5))
     return found
 
 
@@ -91,12 +91,12 @@ def told(passage: Passage) -> frozenset[int] | None:
             *written(report.title or ""),
         }
     for begin in _SINCE.findall(around):
-        found |= set(range(int(begin), report.year + 1))
+        found.update(range(int(begin), report.year + 1))
     found |= {report.year + apart for words, apart in _NEAR if words.search(text)}
     for counts in _BACK.findall(text):
-        found |= set(range(report.year - numeral("".join(counts)) - given, report.year + 1))
+        found.update(range(report.year - numeral("".join(counts)) - given, report.year + 1))
     for count in _AHEAD.findall(text):
-        found |= set(range(report.year, report.year + numeral(count) + 1))
+        found.update(range(report.year, report.year + numeral(count) + 1))
     return frozenset(found)
 
 
