@@ -39,6 +39,10 @@ ROUGH = 400
 """Segments found by codes at least, of which the nearest are told by the columns. Where 195 or 560 copies
 of each segment lie at a cosine of 0.93 around it the 10 nearest are among them in 0.998 and 0.986."""
 
+_LIST_BY_LIST = 11
+"""Of the ways that faiss has the fastest for one question: 1.1 ms against 1.5 for the one that it chooses,
+with cold caches, among 153,000 segments; of 400 found 397 at least are the same."""
+
 _ROUNDS = 4  # of training the lists: 10 find no more
 _CHECKED = 1_000  # vectors looked for by ``agrees``
 _FOUND = 0.95
@@ -51,6 +55,11 @@ class Index:
     """A FAISS index over the vectors of a library. Thread-safe."""
 
     faiss: Any
+
+    def __post_init__(self) -> None:
+        """Choose how lists of codes are looked through."""
+        if not self._flat:
+            self.faiss.implem = _LIST_BY_LIST
 
     def __len__(self) -> int:
         """Return the number of vectors."""
