@@ -1,10 +1,13 @@
 """Index text: what is embedded and matched. Never what is shown or cited."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
+
+from index.types import Span
 
 _CJK = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _CJK_SIDE = rf"{_CJK}\u2018-\u201f\u3001-\u303f\uff00-\uffef"
@@ -104,19 +107,28 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def which_hold(texts: Sequence[str], wanted: Sequence[str]) -> list[list[bool]]:
-    """Return whether each text has each of the terms, as ``terms`` would tell: all are folded at once."""
-    if not texts:
-        return []
-    whole = _BETWEEN.join(text.replace(_BETWEEN, _OTHER) for text in texts)
-    pairs = [len(term) == 2 and not term.isascii() for term in wanted]
-    found = []
-    for text in _in_digits(fold(whole).lower()).split(_BETWEEN):
-        runs = () if all(pairs) else set(_RUN.findall(text))
-        found.append(
-            [term in (text if pair else runs) for term, pair in zip(wanted, pairs, strict=True)]
-        )
-    return found
+def held_by(text: str, spans: Sequence[Span], wanted: Sequence[str]) -> list[list[str]]:
+    """Return which of the terms each stretch of a text holds, as ``terms`` would tell of it alone.
+
+    The text is folded once. No numeral runs over the edge of a stretch.
+    """
+    cuts = sorted({0, len(text), *itertools.chain.from_iterable(spans)})
+    places = {cut: place for place, cut in enumerate(cuts)}
+    text = text.replace(_BETWEEN, _OTHER)
+    whole = _BETWEEN.join([text[start:end] for start, end in itertools.pairwise(cuts)])
+    pieces = _in_digits(fold(whole).lower()).split(_BETWEEN)
+    folded = "".join(pieces)
+    some = [term for term in wanted if term in folded]  # few are there at all
+    numbers = {term for term in some if len(term) != 2 or term.isascii()}  # and words: found whole
+    held = []
+    for start, end in spans:
+        part = "".join(pieces[places[start] : places[end]])
+        found = [term for term in some if term in part]
+        if not numbers.isdisjoint(found):
+            without = numbers.difference(_RUN.findall(part))
+            found = [term for term in found if term not in without]
+        held.append(found)
+    return held
 
 
 def numeral(text: str) -> int:

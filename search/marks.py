@@ -1,12 +1,12 @@
 """What to mark in a passage: the sentence that matched best and what answers inside it."""
 
+import math
+import operator
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from index.encoder import Vectors
-from index.terms import which_hold
+from index.terms import held_by
 from index.types import Passage, Segment, Span
 
 _CLOSE = 0.3  # clauses this near to the best may hold the answer as well
@@ -24,41 +24,42 @@ def marks(
     and 0.93; the best clause alone would in 0.79 and 0.80.
     """
     text, segments = passage.text, passage.segments
-    starts, ends = np.array([(s.start, s.end) for s in segments]).T
-    inside = (starts[:, None] <= starts) & (ends <= ends[:, None])  # [of what, which]
-    values = (cosines - noise) / (1 - noise) + _shares(text, segments, inside, weights)
-    clauses = np.array([segment.grain == "clause" for segment in segments])
-    sentences = np.flatnonzero(~clauses & ((inside & ~clauses).sum(1) == 1))  # not items of them
-    parts = inside & clauses
-    best = np.where(parts.any(1), np.where(parts, values, -np.inf).max(1), values)
-    sentence = int(sentences[np.argmax((values + best)[sentences])])
-    close = np.flatnonzero(parts[sentence] & (values >= best[sentence] - _CLOSE))
-    inner = [_trim(text, *span) for span in _joined([segments[i] for i in close.tolist()])]
+    clauses = _sentences(segments)
+    places = [i for sentence, inside in clauses.items() for i in (sentence, *inside)]
+    shares = _shares(text, [segments[i] for i in places], weights)
+    near = ((cosines[places] - noise) / (1 - noise)).tolist()
+    values = dict(zip(places, map(operator.add, near, shares), strict=True))
+    best = {i: max((values[c] for c in clauses[i]), default=values[i]) for i in clauses}
+    sentence = max(best, key=lambda i: values[i] + best[i])
+    close = [segments[i] for i in clauses[sentence] if values[i] >= best[sentence] - _CLOSE]
+    inner = [_trim(text, *span) for span in _joined(close)]
     whole = _trim(text, segments[sentence].start, segments[sentence].end)
     return (whole, *(span for span in inner if span != whole))
 
 
-def _shares(
-    text: str,
-    segments: Sequence[Segment],
-    inside: npt.NDArray[np.bool_],
-    weights: Mapping[str, float],
-) -> npt.NDArray[np.float64]:
-    """Return the weight of the question's terms in each segment, as a share of all of them.
+def _shares(text: str, segments: Sequence[Segment], weights: Mapping[str, float]) -> list[float]:
+    """Return the weight of the question's terms in each segment, as a share of all of them."""
+    held = held_by(text, [(segment.start, segment.end) for segment in segments], list(weights))
+    most = sum(weights.values()) or 1.0
+    return [sum(map(weights.__getitem__, terms)) / most for terms in held]
 
-    A segment has the terms of those ``inside`` it: no term runs over the end of a clause. An item
-    that begins within a clause, or a sentence that no clauses fill, is looked at by itself.
+
+def _sentences(segments: Sequence[Segment]) -> dict[int, list[int]]:
+    """Return the places of the sentences, each with those of its clauses.
+
+    A sentence is what has nothing but clauses in it.
     """
-    lengths = np.array([segment.end - segment.start for segment in segments])
-    smallest = inside.sum(1) == 1
-    looked_at = np.flatnonzero(smallest | ((inside & smallest) @ lengths < lengths))
-    some = [segments[i] for i in looked_at.tolist()]
-    held = which_hold([text[segment.start : segment.end] for segment in some], list(weights))
-    holds = np.zeros((len(segments), len(weights)), bool)
-    holds[looked_at] = held
-    values = np.array(list(weights.values()))
-    shares: npt.NDArray[np.float64] = (inside @ holds) @ values / (values.sum() or 1.0)
-    return shares
+    clauses = [i for i, segment in enumerate(segments) if segment.grain == "clause"]
+    starts, ends = [segments[i].start for i in clauses], [segments[i].end for i in clauses]
+    others = [i for i, segment in enumerate(segments) if segment.grain != "clause"]
+    found: dict[int, list[int]] = {}
+    first_end = math.inf  # of those that begin as late or later
+    for i in sorted(others, key=lambda i: (-segments[i].start, segments[i].end)):
+        start, end = segments[i].start, segments[i].end
+        if end < first_end:
+            found[i] = clauses[bisect_left(starts, start) : bisect_right(ends, end)]
+        first_end = min(first_end, end)
+    return dict(sorted(found.items()))
 
 
 def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:

@@ -5,7 +5,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,10 +55,7 @@ def test_a_segment_has_the_terms_that_its_own_text_has() -> None:
     for passage in filter(lambda passage: passage.segments, cut):
         own = [set(terms(passage.text[s.start : s.end])) for s in passage.segments]
         weights = dict.fromkeys(sorted(set(terms(passage.text))), 1.0)
-        bounds = np.array([(s.start, s.end) for s in passage.segments])
-        starts, ends = bounds.T
-        inside = (starts[:, None] <= starts) & (ends <= ends[:, None])
-        shares = _shares(passage.text, passage.segments, inside, weights)
+        shares = _shares(passage.text, passage.segments, weights)
         expected = [len(own[i] & weights.keys()) / len(weights) for i in range(len(own))]
         assert shares == pytest.approx(expected, abs=1.5 / len(weights))  # a number cut by a comma
 

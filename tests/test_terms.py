@@ -1,5 +1,6 @@
 """Index text: what meets what."""
 
+import itertools
 import unicodedata
 from functools import partial
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.terms import _FOLDED, _ODD, fold, is_blank, plain, terms, tidy, which_hold
+from index.terms import _FOLDED, _ODD, fold, held_by, is_blank, plain, terms, tidy
 
 
 @pytest.mark.parametrize(
@@ -55,9 +56,19 @@ _SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u20
 
 
 @given(st.lists(_SOME, max_size=4), _SOME)
-def test_texts_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
+def test_stretches_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
     wanted = terms(question)
-    assert which_hold(texts, wanted) == [[t in terms(text) for t in wanted] for text in texts]
+    edges = [0, *itertools.accumulate(map(len, texts))]
+    held = held_by("".join(texts), list(itertools.pairwise(edges)), wanted)
+    assert held == [[t for t in wanted if t in terms(text)] for text in texts]
+
+
+def test_a_stretch_holds_what_runs_over_the_edge_of_another() -> None:
+    assert held_by("行政复议2019", [(0, 8), (2, 5), (5, 8)], ["政复", "复议", "2019"]) == [
+        ["政复", "复议", "2019"],
+        ["复议"],
+        [],
+    ]
 
 
 @given(st.text())
