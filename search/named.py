@@ -1,7 +1,7 @@
 """The years and places that a question names, and whether a passage tells of them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,48 +69,46 @@ def _stretches(text: str) -> set[int]:
     return found
 
 
-def told(passage: Passage) -> frozenset[int] | None:
-    """Return the years that a passage tells of; None if it is not known of which year its report is.
-
-    Those that it, its headings, its table's head and the title name, and that of the report if no
-    heading names one: with the next for what is planned; with the last for reports on the work of a
-    government, which are given in the year that they plan.
-    """
-    report = passage.document
-    if report.year is None:
-        return None
-    text, around = fold(passage.text), fold(_around(passage))
-    found = written(around) | _stretches(around)
-    given = "政府工作报告" in (report.title or "")
-    if not written("\n".join(passage.path)):
-        ahead = passage.kind == "计划" and not given
-        found |= {
-            report.year,
-            report.year - given,
-            report.year + ahead,
-            *written(report.title or ""),
-        }
-    for begin in _SINCE.findall(around):
-        found.update(range(int(begin), report.year + 1))
-    found |= {report.year + apart for words, apart in _NEAR if words.search(text)}
-    for counts in _BACK.findall(text):
-        found.update(range(report.year - numeral("".join(counts)) - given, report.year + 1))
-    for count in _AHEAD.findall(text):
-        found.update(range(report.year, report.year + numeral(count) + 1))
-    return frozenset(found)
-
-
 def may_tell(named: Named, passage: Passage) -> bool:
-    """Whether a passage may tell of one of the years and of one of the places that a question names."""
-    of_year = told(passage) if named.years else None
-    if of_year is not None and not named.years & of_year:
+    """Whether a passage may tell of one of the years and of one of the places that a question names.
+
+    It may where it is not known of which year or place its report is.
+    """
+    dated = named.years and passage.document.year is not None
+    if dated and not any(not named.years.isdisjoint(years) for years in _told(passage)):
         return False
     if not named.places or passage.document.region is None:
         return True
-    around = f"{passage.document.title}{passage.document.issuer}{_around(passage)}"
+    above = "\n".join(_above(passage))
+    around = f"{passage.document.title}{passage.document.issuer}{above}\n{passage.text}"
     return any(place in around for place in named.places)
 
 
-def _around(passage: Passage) -> str:
-    """Return the headings and the table's head above a passage, and the passage."""
-    return "\n".join((*passage.path, *passage.header_text, passage.text))
+def _told(passage: Passage) -> Iterator[set[int]]:
+    """Yield the years that a passage tells of, those first that are found at once.
+
+    That of its report if no heading names one: with the next for what is planned, with the last for
+    reports on the work of a government, which are given in the year that they plan. Those that the
+    title, the headings, the head of its table and the passage name, in words too.
+    """
+    report, title = passage.document, passage.document.title or ""
+    given = "政府工作报告" in title
+    if report.year is None:
+        return
+    if not written("\n".join(passage.path)):
+        ahead = passage.kind == "计划" and not given
+        yield {report.year, report.year - given, report.year + ahead, *written(title)}
+    text = fold(passage.text)
+    around = "\n".join((*map(fold, _above(passage)), text))
+    yield written(around) | _stretches(around)
+    yield from (set(range(int(begin), report.year + 1)) for begin in _SINCE.findall(around))
+    yield {report.year + apart for words, apart in _NEAR if words.search(text)}
+    for counts in _BACK.findall(text):
+        yield set(range(report.year - numeral("".join(counts)) - given, report.year + 1))
+    for count in _AHEAD.findall(text):
+        yield set(range(report.year, report.year + numeral(count) + 1))
+
+
+def _above(passage: Passage) -> tuple[str, ...]:
+    """Return the headings and the table's head above a passage."""
+    return (*passage.path, *passage.header_text)
