@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from index.columns import Scope
@@ -163,9 +163,8 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     weights = term_weights(library, asked)
     vector = opened.encoder.encode_query(without_regions(asked.text, opened.regions))
     ids = chosen(filters, opened.reports)
-    bonus = preferred(
-        asked.text, [report for report in opened.reports if ids is None or report.id in ids]
-    )
+    reports = opened.reports if ids is None else [r for r in opened.reports if r.id in ids]
+    bonus = preferred(asked.text, reports, opened.regions)
     scope = within(ids, filters.kinds)
     favoured = within(bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
@@ -233,7 +232,7 @@ def _silent_last(
     silent = frozenset(passages) - {found.passage_id for found in telling}
     least = telling[-1].score if telling else 1.0
     others = [
-        replace(found, score=min(found.score, least))
+        found._replace(score=min(found.score, least))
         for found in best
         if found.passage_id in silent
     ]

@@ -47,9 +47,10 @@ def without_regions(text: str, regions: Sequence[str]) -> str:
     「郑州明天会下雨吗」 is near a report of 郑州 by the name alone. On the questions of ten reports
     this gains 0.757 → 0.773 hit@1 and 0.933 → 0.948 hit@5. What is nothing but names stays.
     """
-    if not regions:
+    named = sorted((region for region in regions if region in text), key=len, reverse=True)
+    if not named:
         return text
-    names = "|".join(map(re.escape, sorted(regions, key=len, reverse=True)))
+    names = "|".join(map(re.escape, named))
     rest = re.sub(rf"(?<![占居比于的])(?:{names})(?:[省市州盟县区旗]|自治区)?", "", text)
     rest = rest.lstrip("的，,、 ")
     return rest if any(map(_is_word, rest)) else text

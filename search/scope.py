@@ -100,15 +100,16 @@ def chosen(filters: Filters, reports: Sequence[Listed]) -> tuple[int, ...] | Non
     return None if all(wanted is None for _, wanted, _ in limits) else tuple(r.id for r in left)
 
 
-def preferred(question: str, reports: Sequence[Listed]) -> dict[int, float]:
+def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) -> dict[int, float]:
     """Return what to add to the scores of the reports whose place or year a question names.
 
     A relative year, 去年, means the newest report of the place. A name never forbids the others.
     """
-    if len(reports) < 2:
-        return {}
-    of_place = {r.id for r in reports if r.region and _names(question, r.region)}
+    places = {region for region in regions if _names(question, region)}
     named = written(question)
+    if len(reports) < 2 or not (places or named):
+        return {}
+    of_place = {r.id for r in reports if r.region in places}
     about = [r for r in reports if not of_place or r.id in of_place]
     if named:
         of_year = {r.id for r in about if r.years & named}
