@@ -4,10 +4,11 @@ A ``Span`` ``(start, end)`` refers to ``Document.text`` unless the attribute say
 """
 
 import bisect
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Span = tuple[int, int]
 
@@ -113,9 +114,11 @@ class Section:
         return len(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of a passage that is embedded; offsets are into ``Passage.text``."""
+class Segment(NamedTuple):
+    """A part of a passage that is embedded; offsets are into ``Passage.text``.
+
+    A tuple: a question makes hundreds, in a quarter of the time of frozen dataclasses.
+    """
 
     grain: Grain
     start: int
@@ -149,6 +152,18 @@ class Passage:
     def text(self) -> str:
         """The passage in the source's own characters."""
         return "".join(self.document.text[start:end] for start, end in self.spans)
+
+    @property
+    def sentences(self) -> list[Segment]:
+        """The segments that have nothing but clauses in them, in their order."""
+        found = []
+        end = math.inf  # the first of those that begin as late or later
+        others = [segment for segment in self.segments if segment.grain != "clause"]
+        for segment in sorted(others, key=lambda segment: (-segment.start, segment.end)):
+            if segment.end < end:
+                found.append(segment)
+            end = min(end, segment.end)
+        return found[::-1]
 
     @property
     def path(self) -> tuple[str, ...]:

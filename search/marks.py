@@ -1,7 +1,6 @@
 """What to mark in a passage: the sentence that matched best and what answers inside it."""
 
-import math
-import operator
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,17 +22,20 @@ def marks(
     sentence holds the quote in 0.86 and 0.96 of the first hits, the clauses hold the answer in 0.89
     and 0.93; the best clause alone would in 0.79 and 0.80.
     """
-    text, segments = passage.text, passage.segments
-    clauses = _sentences(segments)
-    places = [i for sentence, inside in clauses.items() for i in (sentence, *inside)]
-    shares = _shares(text, [segments[i] for i in places], weights)
-    near = ((cosines[places] - noise) / (1 - noise)).tolist()
-    values = dict(zip(places, map(operator.add, near, shares), strict=True))
-    best = {i: max((values[c] for c in clauses[i]), default=values[i]) for i in clauses}
-    sentence = max(best, key=lambda i: values[i] + best[i])
-    close = [segments[i] for i in clauses[sentence] if values[i] >= best[sentence] - _CLOSE]
+    text, sentences = passage.text, passage.sentences
+    clauses = [segment for segment in passage.segments if segment.grain == "clause"]
+    inside = {sentence: _inside(sentence, clauses) for sentence in sentences}
+    near = dict(zip(passage.segments, ((cosines - noise) / (1 - noise)).tolist(), strict=True))
+    looked_at = [*sentences, *itertools.chain.from_iterable(inside.values())]
+    shares = _shares(text, looked_at, weights)
+    values = {
+        segment: near[segment] + share for segment, share in zip(looked_at, shares, strict=True)
+    }
+    best = {s: max(map(values.__getitem__, inside[s]), default=values[s]) for s in sentences}
+    sentence = max(sentences, key=lambda sentence: values[sentence] + best[sentence])
+    close = [clause for clause in inside[sentence] if values[clause] >= best[sentence] - _CLOSE]
     inner = [_trim(text, *span) for span in _joined(close)]
-    whole = _trim(text, segments[sentence].start, segments[sentence].end)
+    whole = _trim(text, sentence.start, sentence.end)
     return (whole, *(span for span in inner if span != whole))
 
 
@@ -44,22 +46,10 @@ def _shares(text: str, segments: Sequence[Segment], weights: Mapping[str, float]
     return [sum(map(weights.__getitem__, terms)) / most for terms in held]
 
 
-def _sentences(segments: Sequence[Segment]) -> dict[int, list[int]]:
-    """Return the places of the sentences, each with those of its clauses.
-
-    A sentence is what has nothing but clauses in it.
-    """
-    clauses = [i for i, segment in enumerate(segments) if segment.grain == "clause"]
-    starts, ends = [segments[i].start for i in clauses], [segments[i].end for i in clauses]
-    others = [i for i, segment in enumerate(segments) if segment.grain != "clause"]
-    found: dict[int, list[int]] = {}
-    first_end = math.inf  # of those that begin as late or later
-    for i in sorted(others, key=lambda i: (-segments[i].start, segments[i].end)):
-        start, end = segments[i].start, segments[i].end
-        if end < first_end:
-            found[i] = clauses[bisect_left(starts, start) : bisect_right(ends, end)]
-        first_end = min(first_end, end)
-    return dict(sorted(found.items()))
+def _inside(sentence: Segment, clauses: Sequence[Segment]) -> Sequence[Segment]:
+    """Return the clauses of a sentence; all of them are in order and none overlap."""
+    start = bisect_left(clauses, sentence.start, key=lambda clause: clause.start)
+    return clauses[start : bisect_right(clauses, sentence.end, key=lambda clause: clause.end)]
 
 
 def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:

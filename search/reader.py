@@ -125,8 +125,7 @@ def load_reader() -> Reader | None:
 
 def window_around(passage: Passage, segment: Segment) -> Window:
     """Return the stretch of whole sentences around a segment, what comes before it first."""
-    pieces = [s for s in passage.segments if s.grain != "clause"] or list(passage.segments)
-    sentences = [s for s in pieces if not any(s.covers(o.start, o.end) for o in pieces if o != s)]
+    sentences = passage.sentences
     holding = (s for s in sentences if s.covers(segment.start, segment.end))
     around = next(holding, segment)
     start, end = around.start, around.end
