@@ -11,6 +11,7 @@ import mmap
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -165,8 +166,11 @@ class Columns:
 
     def segments_of(self, places: Positions) -> Positions:
         """Return the places of the segments of some passages, passage by passage."""
-        spans = zip(*self.bounds(places), strict=True)
-        return np.concatenate([np.arange(a, b) for a, b in spans] or [_NONE])
+        starts, ends = self.bounds(places)
+        counts = ends - starts
+        before = np.cumsum(counts) - counts
+        found: Positions = np.arange(counts.sum()) + np.repeat(starts - before, counts)
+        return found
 
     def bounds(self, places: Positions) -> tuple[Positions, Positions]:
         """Return where the segments of each passage begin and end, half-open."""
@@ -197,13 +201,14 @@ class Columns:
 
     def said(self, places: Positions) -> list[bytes]:
         """Return the digests of some passages."""
-        return [digest.tobytes() for digest in self.digests[places]]
+        said: list[bytes] = self.digests[places].view(f"V{DIGEST}").ravel().tolist()
+        return said
 
     def _spans(self, terms: Sequence[str]) -> list[tuple[int, int]]:
         """Return where the postings of each term begin and end, half-open."""
-        wanted = np.fromiter(map(_hash, terms), np.uint64, len(terms))
+        wanted = np.fromiter(map(_hash_kept, terms), np.uint64, len(terms))
         at = np.searchsorted(self.hashes, wanted)
-        ends = at + (np.searchsorted(self.hashes, wanted, "right") > at)
+        ends = at + (self.hashes.take(at, mode="clip") == wanted) if len(self.hashes) else at
         return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
 
     def _rarity(self, holding: int) -> float:
@@ -211,7 +216,6 @@ class Columns:
         return max(float(np.log((total - holding + 0.5) / (holding + 0.5))), 1e-6)
 
 
-_NONE = np.empty(0, np.int64)
 _DTYPES = {
     "I64": "<i8",
     "U64": "<u8",
@@ -290,6 +294,12 @@ def _inverted(
         (pairs & 0xFFFFFFFF).astype(np.uint32),
         np.minimum(counts, 0xFFFF).astype(np.uint16),
     )
+
+
+@lru_cache(4096)
+def _hash_kept(term: str) -> int:
+    """Do the same; a question asks thrice for each of its terms."""
+    return _hash(term)
 
 
 def _hash(term: str) -> int:

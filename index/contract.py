@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from index.columns import Scope
 from index.encoder import Model, Vectors
@@ -59,17 +60,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage that may answer, and its document: both by id.
+class Candidates:
+    """Passages that may answer, n of them in the order of the library.
 
-    ``cosine`` is that of its segment nearest to the question, higher is nearer; ``bm25`` its score
-    for the terms of the question.
+    ``passages`` and ``documents`` are ids, int64 [n]. ``cosines`` are those of their segments nearest
+    to the question, float32 [n], higher is nearer; ``bm25`` their scores for its terms, float64 [n].
     """
 
-    passage_id: int
-    document_id: int
-    cosine: float
-    bm25: float
+    passages: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    cosines: Vectors
+    bm25: npt.NDArray[np.float64]
 
 
 class Store(Protocol):
@@ -113,7 +114,7 @@ class Store(Protocol):
         near: int,
         lexical: int,
         scope: Scope | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
         So many of each at most, both with both scores, in the order of the library.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from index import derived, seal
 from index.columns import Mask, Positions, Scope, unpack
-from index.contract import Candidate, Entry, ask_probes
+from index.contract import Candidates, Entry, ask_probes
 from index.database import DATABASE, check_format, connect, facts, made_by, told, version_of
 from index.encoder import Vectors
 from index.errors import ReportError
@@ -33,6 +33,7 @@ class Library:
         weakref.finalize(self, connection.close)  # a library that search replaces is not closed
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
+        self._held: dict[int, Passage] = {}  # those fetched last
         self._facts = facts(connection)
         self.version = version_of(self._facts)
         self.model = made_by(self._facts)
@@ -157,7 +158,7 @@ class Library:
         near: int,
         lexical: int,
         scope: Scope | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
         So many of each at most, both with both scores, in the order of the library.
@@ -167,26 +168,24 @@ class Library:
 
     def _candidates(
         self, vector: Vectors, terms: Sequence[str], near: int, lexical: int, scope: Scope | None
-    ) -> list[Candidate]:
-        mask = self._columns.within(scope)
-        bm25 = self._columns.bm25(terms)
-        nearest = self._near(vector[None], near, mask)[0][0]
-        by_terms = _best(bm25, lexical, _matching(bm25, mask))
-        found = np.union1d(nearest, self._columns.segments_of(by_terms))
-        cosines = self._columns.cosines(vector, found)  # all alike: what says the same is as near
-        owners = self._columns.owners[found]  # ascending, as the segments are
+    ) -> Candidates:
+        columns = self._columns
+        mask = columns.within(scope)
+        bm25 = columns.bm25(terms)
+        nearest, theirs = self._near(vector[None], near, mask)[0]
+        others = columns.segments_of(_best(bm25, lexical, _matching(bm25, mask)))
+        found = np.concatenate([nearest, others])
+        order = np.argsort(found)
+        cosines = np.concatenate([theirs, columns.cosines(vector, others)])[order]
+        owners = columns.owners[found[order]]  # ascending, as the segments are
         first = np.flatnonzero(np.diff(owners, prepend=-1))
-        places, best = owners[first], np.maximum.reduceat(cosines, first) if len(first) else cosines
-        return [
-            Candidate(int(id), int(document), cosine, score)
-            for id, document, cosine, score in zip(
-                self._columns.passages[places],
-                self._columns.documents[places],
-                best.tolist(),
-                bm25[places].tolist(),
-                strict=True,
-            )
-        ]
+        places = owners[first]
+        return Candidates(
+            columns.passages[places],
+            columns.documents[places],
+            np.maximum.reduceat(cosines, first) if len(first) else cosines,
+            bm25[places],
+        )
 
     def nearest(
         self, questions: Vectors, limit: int, scope: Scope | None = None
@@ -287,15 +286,21 @@ class Library:
         self, ids: Sequence[int] | None = None, *, document: str | None = None
     ) -> dict[int, Passage]:
         """Return passages by id: those named, or those of the document with this sha256."""
-        sql = (
-            "SELECT p.id, p.document_id, p.number, p.spans, p.role, s.path, s.kind, s.start, s.end,"
-            " s.run_in, p.kind, p.header FROM passages p LEFT JOIN sections s ON s.id = p.section_id WHERE"
-        )
         if document is not None:
             sub = " p.document_id = (SELECT id FROM documents WHERE sha256 = ?) ORDER BY p.number"
-            rows = self._rows(sql + sub, (document,))
-        else:
-            rows = self._in(sql + " p.id IN", ids or ())
+            return self._made(self._rows(_PASSAGES + sub, (document,)))
+        with self._lock:
+            found = {id: self._held[id] for id in ids or () if id in self._held}
+        new = [id for id in ids or () if id not in found]
+        found |= self._made(self._in(_PASSAGES + " p.id IN", new))
+        with self._lock:
+            self._held |= {id: found[id] for id in new if id in found}
+            while len(self._held) > _HELD:
+                del self._held[next(iter(self._held))]
+        return dict(sorted(found.items()))
+
+    def _made(self, rows: Sequence[tuple[Any, ...]]) -> dict[int, Passage]:
+        """Return the passages of some rows by id."""
         with self._scanning():
             places = np.searchsorted(self._columns.passages, [row[0] for row in rows])
             segments = self._columns.segments_in(places)
@@ -325,6 +330,8 @@ class Library:
 
     def _in(self, sql: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
         """Run ``sql`` with ``IN (ids)`` behind it, in the order of the first two columns."""
+        if not len(ids):
+            return []
         listed = json.dumps([int(id) for id in ids])  # one parameter: reading many takes longer
         rows = self._rows(f"{sql} (SELECT value FROM json_each(?))", (listed,))
         return sorted(rows, key=lambda row: row[:2])
@@ -334,6 +341,14 @@ def text_sha256(text: str) -> str:
     """Return the hash by which a stored text is known to be unchanged."""
     return hashlib.sha256(text.encode()).hexdigest()
 
+
+_HELD = 1_000
+"""Passages kept, 5 KB each: the questions of one asker come to the same few reports again and again."""
+
+_PASSAGES = (
+    "SELECT p.id, p.document_id, p.number, p.spans, p.role, s.path, s.kind, s.start, s.end, s.run_in,"
+    " p.kind, p.header FROM passages p LEFT JOIN sections s ON s.id = p.section_id WHERE"
+)
 
 _REPORT = "name, sha256, title, issuer, doc_number, signer, addressee, date, year"
 

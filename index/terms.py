@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from index.types import Span
@@ -114,9 +114,7 @@ def held_by(text: str, spans: Sequence[Span], wanted: Sequence[str]) -> list[lis
     """
     cuts = sorted({0, len(text), *itertools.chain.from_iterable(spans)})
     places = {cut: place for place, cut in enumerate(cuts)}
-    text = text.replace(_BETWEEN, _OTHER)
-    whole = _BETWEEN.join([text[start:end] for start, end in itertools.pairwise(cuts)])
-    pieces = _in_digits(fold(whole).lower()).split(_BETWEEN)
+    pieces = _pieces(text, tuple(cuts))
     folded = "".join(pieces)
     some = [term for term in wanted if term in folded]  # few are there at all
     numbers = {term for term in some if len(term) != 2 or term.isascii()}  # and words: found whole
@@ -129,6 +127,14 @@ def held_by(text: str, spans: Sequence[Span], wanted: Sequence[str]) -> list[lis
             found = [term for term in found if term not in without]
         held.append(found)
     return held
+
+
+@lru_cache(1_000)  # the passages of one report come up again and again
+def _pieces(text: str, cuts: tuple[int, ...]) -> list[str]:
+    """Return what is between the cuts of a text, as terms are found in it."""
+    text = text.replace(_BETWEEN, _OTHER)
+    whole = _BETWEEN.join([text[start:end] for start, end in itertools.pairwise(cuts)])
+    return _in_digits(fold(whole).lower()).split(_BETWEEN)
 
 
 def numeral(text: str) -> int:

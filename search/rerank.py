@@ -1,8 +1,8 @@
 """Put what the retriever found in the reader's order, and tell how sure that is."""
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from search.reader import Reading
 from search.retrieve import Ranked
@@ -37,12 +37,13 @@ def reordered(ranked: Sequence[Ranked], readings: Mapping[int, Reading]) -> list
 
     Ties stay in their order. What was read only gains.
     """
-
-    def scored(found: Ranked) -> Ranked:
-        reading = readings.get(found.passage_id)
-        return replace(found, score=gained(found, certainty(reading))) if reading else found
-
-    return sorted(map(scored, ranked), key=lambda found: -found.score)
+    scored = [
+        found._replace(score=gained(found, certainty(readings[found.passage_id])))
+        if found.passage_id in readings
+        else found
+        for found in ranked
+    ]
+    return sorted(scored, key=operator.attrgetter("score"), reverse=True)
 
 
 def gained(found: Ranked, certainty: float) -> float:

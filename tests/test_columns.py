@@ -107,10 +107,10 @@ def test_a_scope_holds_its_passages_and_only_these(two: Store, scope: Scope, whe
     assert mask is not None and two._columns.passages[mask].tolist() == inside
     vector = two.probes[0]
     found = two.candidates(vector, terms("行政复议案件不足"), near=1000, lexical=1000, scope=scope)
-    assert {each.passage_id for each in found} <= set(inside)
+    assert set(found.passages.tolist()) <= set(inside)
     sql = "SELECT DISTINCT passage_id FROM segments ORDER BY 1"
     with_segments = {id for (id,) in two._connection.execute(sql)}
-    assert {each.passage_id for each in found} == set(inside) & with_segments
+    assert found.passages.tolist() == sorted(set(inside) & with_segments)
 
 
 def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -> None:

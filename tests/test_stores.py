@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +105,7 @@ def test_25_the_nearest_are_those_of_exact_search(
     expected = exact(store, vector, inside)
     found = store.nearest(vector[None], 10, scoped(store, scope))[0]
     assert [cosine for _, cosine in found] == pytest.approx(expected[:10], abs=_OFF)
-    cosines = [
-        c.cosine
-        for c in store.candidates(vector, [], near=10, lexical=10, scope=scoped(store, scope))
-    ]
+    cosines = store.candidates(vector, [], near=10, lexical=10, scope=scoped(store, scope)).cosines
     assert max(cosines) == pytest.approx(expected[0], abs=_OFF)
 
 
@@ -123,14 +121,16 @@ def test_25_both_stores_have_the_same_candidates(
                 found = store.candidates(
                     vector, wanted, near=1000, lexical=1000, scope=scoped(store, scope)
                 )
-                passages = store.passages([c.passage_id for c in found])
+                passages = store.passages(found.passages.tolist()).values()
                 sides.append(
                     {
-                        (passages[c.passage_id].document.name, passages[c.passage_id].number): (
-                            c.bm25 > 0,
-                            pytest.approx(c.cosine, abs=_OFF),
+                        (passage.document.name, passage.number): (
+                            bm25 > 0,
+                            pytest.approx(cosine, abs=_OFF),
                         )
-                        for c in found
+                        for passage, bm25, cosine in zip(
+                            passages, found.bm25.tolist(), found.cosines.tolist(), strict=True
+                        )
                     }
                 )
             assert sides[0] == sides[1]
@@ -271,16 +271,17 @@ def test_an_open_reader_of_milvus_sees_what_was_there_when_it_opened(
     vector, wanted = fake.encode_query("受理案件"), terms("受理案件")
     with open_at(moved) as reader:
         before = [
-            reader.candidates(vector, wanted, near=99, lexical=99),
+            astuple(reader.candidates(vector, wanted, near=99, lexical=99)),
             reader.lexical_best(wanted, 99),
         ]
         text = "".join(f"安阳受理案件 {n} 件。\n" for n in range(200))
         add(write(f"安阳市人民政府关于2021年度工作的报告\n{text}", "b.md"), moved, encoder=fake)
         after = [
-            reader.candidates(vector, wanted, near=99, lexical=99),
+            astuple(reader.candidates(vector, wanted, near=99, lexical=99)),
             reader.lexical_best(wanted, 99),
         ]
-        assert before == after
+        for was, now in zip(before, after, strict=True):
+            np.testing.assert_equal(was, now)
         assert all(rarity > 0 for rarity in reader.rarities([*wanted, "安阳"]).values())
     assert "安阳" in search("安阳受理案件", library=moved)[0].document.title
 

@@ -15,7 +15,7 @@ import pytest
 from index import Encoder, Library, add, derived, remove, store, vectors, verify
 from index.columns import FILE as COLUMNS
 from index.columns import Columns, Scope, unpack
-from index.contract import Candidate
+from index.contract import Candidates
 from index.database import DATABASE, reading
 from index.encoder import Vectors
 from index.library import publish
@@ -105,14 +105,16 @@ def test_an_index_of_codes_gives_the_nearest_the_same_cosines(
     (large / vectors.FILE).unlink()
     with Library.open(large) as opened:
         assert isinstance(opened._index.faiss, faiss.IndexFlat)
-        for found, expected in zip(coarse, _candidates(opened, vector, wanted), strict=True):
-            assert astuple(found) == pytest.approx(astuple(expected))
+        for found, expected in zip(
+            astuple(coarse), astuple(_candidates(opened, vector, wanted)), strict=True
+        ):
+            assert found == pytest.approx(expected)
         assert near[0] == [pytest.approx(each) for each in opened.nearest(vector[None], 10)[0]]
         stored = opened.vectors(1) @ vector
     np.testing.assert_allclose(np.concatenate(list(looked_at.values())), stored, atol=5e-5)
 
 
-def _candidates(opened: Library, vector: Vectors, wanted: list[str]) -> list[Candidate]:
+def _candidates(opened: Library, vector: Vectors, wanted: list[str]) -> Candidates:
     return opened.candidates(vector, wanted, near=40, lexical=20)
 
 

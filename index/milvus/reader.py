@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from index.columns import Scope
-from index.contract import Candidate, Entry, ask_probes
+from index.contract import Candidates, Entry, ask_probes
 from index.encoder import Vectors
 from index.errors import ReportError
 from index.milvus.record import PLACES, Record, report_of, unpack, word
@@ -121,7 +121,7 @@ class MilvusLibrary:
         near: int,
         lexical: int,
         scope: Scope | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         """Return the passages of the segments nearest to float32 [dim] and the best by BM25.
 
         So many of each at most, both with both scores, in the order of the library.
@@ -134,10 +134,14 @@ class MilvusLibrary:
                 cosines |= self._cosines(vector, _MOST, f"passage in {ids}")
             for ids in in_batches(sorted(by_meaning)):
                 bm25 |= self._bm25(terms, len(ids), f"id in {ids}")
-        return [
-            Candidate(id, id >> PLACES, cosines.get(id, -1.0), bm25.get(id, 0.0))
-            for id in sorted(cosines)
-        ]
+        ids = sorted(cosines)
+        passages = np.array(ids, np.int64)
+        return Candidates(
+            passages,
+            passages >> PLACES,
+            np.array([cosines[id] for id in ids], np.float32),
+            np.array([bm25.get(id, 0.0) for id in ids]),
+        )
 
     def nearest(
         self, questions: Vectors, limit: int, scope: Scope | None = None
