@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from index.types import Span
@@ -107,34 +107,24 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def held_by(text: str, spans: Sequence[Span], wanted: Sequence[str]) -> list[list[str]]:
-    """Return which of the terms each stretch of a text holds, as ``terms`` would tell of it alone.
-
-    The text is folded once. No numeral runs over the edge of a stretch.
-    """
+def folded(text: str, spans: Sequence[Span]) -> list[str]:
+    """Return stretches of a text as ``held_by`` looks at them. No numeral runs over the edge of one."""
     cuts = sorted({0, len(text), *itertools.chain.from_iterable(spans)})
     places = {cut: place for place, cut in enumerate(cuts)}
-    pieces = _pieces(text, tuple(cuts))
-    folded = "".join(pieces)
-    some = [term for term in wanted if term in folded]  # few are there at all
-    numbers = {term for term in some if len(term) != 2 or term.isascii()}  # and words: found whole
-    held = []
-    for start, end in spans:
-        part = "".join(pieces[places[start] : places[end]])
-        found = [term for term in some if term in part]
-        if not numbers.isdisjoint(found):
-            without = numbers.difference(_RUN.findall(part))
-            found = [term for term in found if term not in without]
-        held.append(found)
-    return held
-
-
-@lru_cache(1_000)  # the passages of one report come up again and again
-def _pieces(text: str, cuts: tuple[int, ...]) -> list[str]:
-    """Return what is between the cuts of a text, as terms are found in it."""
     text = text.replace(_BETWEEN, _OTHER)
     whole = _BETWEEN.join([text[start:end] for start, end in itertools.pairwise(cuts)])
-    return _in_digits(fold(whole).lower()).split(_BETWEEN)
+    pieces = _in_digits(fold(whole).lower()).split(_BETWEEN)
+    return ["".join(pieces[places[start] : places[end]]) for start, end in spans]
+
+
+def held_by(stretch: str, wanted: Sequence[str]) -> list[str]:
+    """Return which of the terms a folded stretch of a text holds, as ``terms`` would tell of it alone."""
+    found = [term for term in wanted if term in stretch]
+    whole = {term for term in found if len(term) != 2 or term.isascii()}  # numbers and words
+    if whole:
+        whole.difference_update(_RUN.findall(stretch))
+        found = [term for term in found if term not in whole]
+    return found
 
 
 def numeral(text: str) -> int:

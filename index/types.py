@@ -6,6 +6,7 @@ A ``Span`` ``(start, end)`` refers to ``Document.text`` unless the attribute say
 import bisect
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, NamedTuple
@@ -129,6 +130,18 @@ class Segment(NamedTuple):
         return self.start <= start and end <= self.end
 
 
+def sentences(segments: Iterable[Segment]) -> list[Segment]:
+    """Return the segments that have nothing but clauses in them, in their order."""
+    found = []
+    end = math.inf  # the first of those that begin as late or later
+    others = [segment for segment in segments if segment.grain != "clause"]
+    for segment in sorted(others, key=lambda segment: (-segment.start, segment.end)):
+        if segment.end < end:
+            found.append(segment)
+        end = min(end, segment.end)
+    return found[::-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One natural paragraph of a document.
@@ -152,18 +165,6 @@ class Passage:
     def text(self) -> str:
         """The passage in the source's own characters."""
         return "".join(self.document.text[start:end] for start, end in self.spans)
-
-    @property
-    def sentences(self) -> list[Segment]:
-        """The segments that have nothing but clauses in them, in their order."""
-        found = []
-        end = math.inf  # the first of those that begin as late or later
-        others = [segment for segment in self.segments if segment.grain != "clause"]
-        for segment in sorted(others, key=lambda segment: (-segment.start, segment.end)):
-            if segment.end < end:
-                found.append(segment)
-            end = min(end, segment.end)
-        return found[::-1]
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from index.encoder import Vectors
-from index.terms import held_by
-from index.types import Passage, Segment, Span
+from index.terms import folded, held_by
+from index.types import Passage, Segment, Span, sentences
 
 _CLOSE = 0.3  # clauses this near to the best may hold the answer as well
 
@@ -22,31 +23,43 @@ def marks(
     sentence holds the quote in 0.86 and 0.96 of the first hits, the clauses hold the answer in 0.89
     and 0.93; the best clause alone would in 0.79 and 0.80.
     """
-    text, sentences = passage.text, passage.sentences
-    clauses = [segment for segment in passage.segments if segment.grain == "clause"]
-    inside = {sentence: _inside(sentence, clauses) for sentence in sentences}
+    text = passage.text
+    inside, stretches = _sentences(text, passage.segments)
     near = dict(zip(passage.segments, ((cosines - noise) / (1 - noise)).tolist(), strict=True))
-    looked_at = [*sentences, *itertools.chain.from_iterable(inside.values())]
-    shares = _shares(text, looked_at, weights)
-    values = {
-        segment: near[segment] + share for segment, share in zip(looked_at, shares, strict=True)
-    }
-    best = {s: max(map(values.__getitem__, inside[s]), default=values[s]) for s in sentences}
-    sentence = max(sentences, key=lambda sentence: values[sentence] + best[sentence])
+    shares = _shares(stretches, weights)
+    values = {segment: near[segment] + share for segment, share in shares.items()}
+    best = {s: max(map(values.__getitem__, inside[s]), default=values[s]) for s in inside}
+    sentence = max(inside, key=lambda sentence: values[sentence] + best[sentence])
     close = [clause for clause in inside[sentence] if values[clause] >= best[sentence] - _CLOSE]
     inner = [_trim(text, *span) for span in _joined(close)]
     whole = _trim(text, sentence.start, sentence.end)
     return (whole, *(span for span in inner if span != whole))
 
 
-def _shares(text: str, segments: Sequence[Segment], weights: Mapping[str, float]) -> list[float]:
-    """Return the weight of the question's terms in each segment, as a share of all of them."""
-    held = held_by(text, [(segment.start, segment.end) for segment in segments], list(weights))
+def _shares(stretches: Mapping[Segment, str], weights: Mapping[str, float]) -> dict[Segment, float]:
+    """Return the weight of the question's terms in each stretch, as a share of all of them."""
+    whole = "".join(stretches.values())
+    some = [term for term in weights if term in whole]  # few are there at all
     most = sum(weights.values()) or 1.0
-    return [sum(map(weights.__getitem__, terms)) / most for terms in held]
+    return {
+        segment: sum(map(weights.__getitem__, held_by(stretch, some))) / most
+        for segment, stretch in stretches.items()
+    }
 
 
-def _inside(sentence: Segment, clauses: Sequence[Segment]) -> Sequence[Segment]:
+@lru_cache(1_000)  # the passages of one report come up again and again
+def _sentences(
+    text: str, segments: tuple[Segment, ...]
+) -> tuple[dict[Segment, list[Segment]], dict[Segment, str]]:
+    """Return the sentences of a passage with their clauses, and all of these folded."""
+    clauses = [segment for segment in segments if segment.grain == "clause"]
+    inside = {sentence: _inside(sentence, clauses) for sentence in sentences(segments)}
+    both = [*inside, *itertools.chain.from_iterable(inside.values())]
+    stretches = folded(text, [(segment.start, segment.end) for segment in both])
+    return inside, dict(zip(both, stretches, strict=True))
+
+
+def _inside(sentence: Segment, clauses: list[Segment]) -> list[Segment]:
     """Return the clauses of a sentence; all of them are in order and none overlap."""
     start = bisect_left(clauses, sentence.start, key=lambda clause: clause.start)
     return clauses[start : bisect_right(clauses, sentence.end, key=lambda clause: clause.end)]

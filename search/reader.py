@@ -15,7 +15,7 @@ import numpy as np
 from index.e5 import BEGIN, E5, END, MAX_TOKENS, Floats, by_length, load, weights_file
 from index.errors import ReportError
 from index.terms import simplified
-from index.types import Passage, Segment, Span
+from index.types import Passage, Segment, Span, sentences
 from search.figures import figures
 
 ADAPTER = Path(__file__).with_name("reader.safetensors")
@@ -125,16 +125,16 @@ def load_reader() -> Reader | None:
 
 def window_around(passage: Passage, segment: Segment) -> Window:
     """Return the stretch of whole sentences around a segment, what comes before it first."""
-    sentences = passage.sentences
-    holding = (s for s in sentences if s.covers(segment.start, segment.end))
+    whole = sentences(passage.segments)
+    holding = (s for s in whole if s.covers(segment.start, segment.end))
     around = next(holding, segment)
     start, end = around.start, around.end
     grown = True
     while grown:
-        before = max((s.start for s in sentences if s.end <= start), default=start)
+        before = max((s.start for s in whole if s.end <= start), default=start)
         grown = before < start and end - before <= WINDOW
         start = before if grown else start
-        after = min((s.end for s in sentences if s.start >= end), default=end)
+        after = min((s.end for s in whole if s.start >= end), default=end)
         if end < after <= start + WINDOW:
             end, grown = after, True
     return Window(passage, start, end)

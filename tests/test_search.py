@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from index import ReportError, passages, read
 from index.documents import parse
-from index.terms import terms
+from index.terms import folded, terms
 from search import Hit, Results, search
 from search.marks import _shares
 from search.query import normalise, without_regions
@@ -55,7 +55,9 @@ def test_a_segment_has_the_terms_that_its_own_text_has() -> None:
     for passage in filter(lambda passage: passage.segments, cut):
         own = [set(terms(passage.text[s.start : s.end])) for s in passage.segments]
         weights = dict.fromkeys(sorted(set(terms(passage.text))), 1.0)
-        shares = _shares(passage.text, passage.segments, weights)
+        spans = [(s.start, s.end) for s in passage.segments]
+        stretches = zip(passage.segments, folded(passage.text, spans), strict=True)
+        shares = list(_shares(dict(stretches), weights).values())
         expected = [len(own[i] & weights.keys()) / len(weights) for i in range(len(own))]
         assert shares == pytest.approx(expected, abs=1.5 / len(weights))  # a number cut by a comma
 

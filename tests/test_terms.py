@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.terms import _FOLDED, _ODD, fold, held_by, is_blank, plain, terms, tidy
+from index.terms import _FOLDED, _ODD, fold, folded, held_by, is_blank, plain, terms, tidy
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,14 @@ _SOME = st.text("行政复议受理件七十百万两点GDPgdp12,.、，。 \u20
 def test_stretches_hold_the_terms_that_they_have(texts: list[str], question: str) -> None:
     wanted = terms(question)
     edges = [0, *itertools.accumulate(map(len, texts))]
-    held = held_by("".join(texts), list(itertools.pairwise(edges)), wanted)
+    stretches = folded("".join(texts), list(itertools.pairwise(edges)))
+    held = [held_by(stretch, wanted) for stretch in stretches]
     assert held == [[t for t in wanted if t in terms(text)] for text in texts]
 
 
 def test_a_stretch_holds_what_runs_over_the_edge_of_another() -> None:
-    assert held_by("行政复议2019", [(0, 8), (2, 5), (5, 8)], ["政复", "复议", "2019"]) == [
+    stretches = folded("行政复议2019", [(0, 8), (2, 5), (5, 8)])
+    assert [held_by(stretch, ["政复", "复议", "2019"]) for stretch in stretches] == [
         ["政复", "复议", "2019"],
         ["复议"],
         [],
