@@ -7,6 +7,7 @@ from typing import Self
 
 from index.terms import fold, numeral, tidy
 from index.types import Passage
+from search.places import PROVINCE_OF, places_in
 
 _ONE = "(?:19|20)\\d\\d"
 _CHINESE = "[一二][〇○零一二三四五六七八九]{3}(?=年)"
@@ -30,11 +31,6 @@ _NOT_ASKED = re.compile(
 """Years of a document's number and of the day when something was given: not those asked about."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
-_PROVINCES = re.compile(
-    "北京|天津|河北|山西|内蒙古|辽宁|吉林|黑龙江|上海|江苏|浙江|安徽|福建|江西|山东|河南|湖北"
-    "|湖南|广东|广西|海南|重庆|四川|贵州|云南|西藏|陕西|甘肃|青海|宁夏|新疆|香港|澳门|台湾"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -45,10 +41,10 @@ class Named:
 
     @classmethod
     def of(cls, question: str, regions: Iterable[str]) -> Self:
-        """Read a folded question; ``regions`` are places that report, looked for beside the provinces."""
+        """Read a folded question; ``regions`` are places that report, looked for beside ``places``."""
         asked = _NOT_ASKED.sub("", question)
         years = {numeral(year) for year in _ASKED.findall(asked)} | _stretches(asked)
-        places = _PROVINCES.findall(asked)
+        places = places_in(asked)
         places += [region for region in regions if region in asked and region != "全国"]
         return cls(frozenset(years), tuple(places))
 
@@ -72,7 +68,8 @@ def _stretches(text: str) -> set[int]:
 def may_tell(named: Named, passage: Passage) -> bool:
     """Whether a passage may tell of one of the years and of one of the places that a question names.
 
-    It may where it is not known of which year or place its report is.
+    It may where it is not known of which year or place its report is. What a province or the nation
+    reports of all its cities is of each: 「石家庄办事……」.
     """
     dated = named.years and passage.document.year is not None
     if dated and not any(not named.years.isdisjoint(years) for years in _told(passage)):
@@ -81,7 +78,12 @@ def may_tell(named: Named, passage: Passage) -> bool:
         return True
     above = "\n".join(_above(passage))
     around = f"{passage.document.title}{passage.document.issuer}{above}\n{passage.text}"
-    return any(place in around for place in named.places)
+    return any(place in around or _meant(place, passage.document.region) for place in named.places)
+
+
+def _meant(place: str, region: str) -> bool:
+    """Whether a report of a region tells of a city though it does not name it, as of all in it."""
+    return region in (PROVINCE_OF.get(place), "全国") and place in PROVINCE_OF
 
 
 def _told(passage: Passage) -> Iterator[set[int]]:

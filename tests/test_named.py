@@ -10,6 +10,7 @@ from index.terms import fold
 from index.types import Passage
 from search import search
 from search.named import Named, _told, may_tell, written
+from search.places import PROVINCE_OF, places_in
 from tests.conftest import REPORT
 
 
@@ -119,6 +120,47 @@ def test_a_passage_tells_of_the_place_that_reports(
     assert may_tell(named, passage) is tells
     of_none = replace(passage.document, title=None, issuer=None)
     assert of_none.region is None and may_tell(named, replace(passage, document=of_none))
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("大同市和泰州市各有几件", ["大同", "泰州"]),
+        ("红河州、西双版纳州的学校", ["红河", "西双版纳"]),
+        ("河南洛阳、山东营商环境", ["河南", "洛阳", "山东"]),
+        ("其中卫生部门延长春节假期、整治文山会海吗", []),
+        ("重大理论和制定西部政策", []),
+        ("湖南宁乡、陕西安康市", ["湖南", "陕西", "安康"]),
+    ],
+)
+def test_places_are_known_by_name(question: str, expected: list[str]) -> None:
+    assert places_in(question) == expected
+
+
+def test_every_city_is_known_with_its_suffix() -> None:
+    assert len(PROVINCE_OF) > 300
+    for city in PROVINCE_OF:
+        suffix = next(s for s in ("市", "州", "地区") if places_in(f"在{city}{s}") == [city])
+        assert len(city) > 1 and suffix
+
+
+@pytest.mark.parametrize(
+    ("title", "question", "tells"),
+    [
+        ("郑州市2019年度工作报告", "洛阳市受理多少件", False),
+        ("郑州市2019年度工作报告", "武汉受理多少件", False),
+        ("2019年河南省政府工作报告", "洛阳办事要跑几次", True),
+        ("2019年河南省政府工作报告", "济南办事要跑几次", False),
+        ("2019年国务院政府工作报告", "济南办事要跑几次", True),
+        ("2019年国务院政府工作报告", "山东省办事要跑几次", False),
+    ],
+)
+def test_what_a_province_reports_is_told_of_its_cities(
+    passage: Passage, title: str, question: str, tells: bool
+) -> None:
+    document = replace(passage.document, title=title, issuer=None)
+    assert document.region
+    assert may_tell(Named.of(question, ()), replace(passage, document=document)) is tells
 
 
 def test_a_passage_tells_of_the_places_that_it_says(passage: Passage) -> None:
