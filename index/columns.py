@@ -206,7 +206,7 @@ class Columns:
 
     def _spans(self, terms: Sequence[str]) -> list[tuple[int, int]]:
         """Return where the postings of each term begin and end, half-open."""
-        wanted = np.fromiter(map(_hash_kept, terms), np.uint64, len(terms))
+        wanted = np.fromiter(map(_hash_of_asked, terms), np.uint64, len(terms))
         at = np.searchsorted(self.hashes, wanted)
         ends = at + (self.hashes.take(at, mode="clip") == wanted) if len(self.hashes) else at
         return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
@@ -296,12 +296,12 @@ def _inverted(
     )
 
 
-@lru_cache(4096)
-def _hash_kept(term: str) -> int:
-    """Do the same; a question asks thrice for each of its terms."""
-    return _hash(term)
-
-
 def _hash(term: str) -> int:
     """Return 64 bits for a term: among a million of them two are alike once in 40 million libraries."""
     return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=8).digest(), "little")
+
+
+@lru_cache(4096)
+def _hash_of_asked(term: str) -> int:
+    """Return the same; a question asks for each of its terms three times."""
+    return _hash(term)
