@@ -59,7 +59,7 @@ class Entry:
     headings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """Passages that may answer, n of them in the order of the library.
 

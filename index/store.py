@@ -1,6 +1,7 @@
 """A library opened for reading: SQLite holds the truth, the FAISS index is derived from it."""
 
 import hashlib
+import itertools
 import json
 import sqlite3
 import threading
@@ -33,7 +34,7 @@ class Library:
         weakref.finalize(self, connection.close)  # a library that search replaces is not closed
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
-        self._held: dict[int, Passage] = {}  # those fetched last
+        self._held: dict[int, Passage] = {}
         self._facts = facts(connection)
         self.version = version_of(self._facts)
         self.model = made_by(self._facts)
@@ -289,14 +290,16 @@ class Library:
         if document is not None:
             sub = " p.document_id = (SELECT id FROM documents WHERE sha256 = ?) ORDER BY p.number"
             return self._made(self._rows(_PASSAGES + sub, (document,)))
+        wanted = list(dict.fromkeys(ids or ()))
         with self._lock:
-            found = {id: self._held[id] for id in ids or () if id in self._held}
-        new = [id for id in ids or () if id not in found]
-        found |= self._made(self._in(_PASSAGES + " p.id IN", new))
+            found = {id: self._held.pop(id) for id in wanted if id in self._held}
+            self._held |= found  # the last asked for are at the end
+        new = self._made(self._in(_PASSAGES + " p.id IN", [id for id in wanted if id not in found]))
+        found |= new
         with self._lock:
-            self._held |= {id: found[id] for id in new if id in found}
-            while len(self._held) > _HELD:
-                del self._held[next(iter(self._held))]
+            self._held |= new
+            for id in list(itertools.islice(self._held, max(0, len(self._held) - _HELD))):
+                del self._held[id]
         return dict(sorted(found.items()))
 
     def _made(self, rows: Sequence[tuple[Any, ...]]) -> dict[int, Passage]:
@@ -343,7 +346,7 @@ def text_sha256(text: str) -> str:
 
 
 _HELD = 1_000
-"""Passages kept, 5 KB each: the questions of one asker come to the same few reports again and again."""
+"""Passages kept, those asked for last, 5 KB each: the questions of one asker come to the same few reports again and again."""
 
 _PASSAGES = (
     "SELECT p.id, p.document_id, p.number, p.spans, p.role, s.path, s.kind, s.start, s.end, s.run_in,"

@@ -118,7 +118,10 @@ def folded(text: str, spans: Sequence[Span]) -> list[str]:
 
 
 def held_by(stretch: str, wanted: Sequence[str]) -> list[str]:
-    """Return which of the terms a folded stretch of a text holds, as ``terms`` would tell of it alone."""
+    """Return which of the terms a folded stretch of a text holds, as ``terms`` would tell of it alone.
+
+    But for a number that the edge of another stretch cuts: 12，644.
+    """
     found = [term for term in wanted if term in stretch]
     whole = {term for term in found if len(term) != 2 or term.isascii()}  # numbers and words
     if whole:

@@ -13,9 +13,11 @@ from typing import Literal, NamedTuple
 
 Span = tuple[int, int]
 
+_PEOPLES = "壮|回|满|苗|彝|藏|羌|侗|瑶|白|傣|黎|畲|水|佤|土|朝鲜|土家|布依|哈尼|景颇|傈僳|纳西|拉祜|仡佬|仫佬|毛南|东乡"
 _REGION = re.compile(
-    r"(?:关于)?(?:\d{4}年度?)?(?:[\u4e00-\u9fff]{2,6}?(?:省|市|自治区))?(?P<stem>(?!人民)[\u4e00-\u9fff]{2,5}?)"
-    r"(?:(?:新区|[省市州盟县区旗]|(?:壮族|回族|维吾尔)?自治[区州县])"
+    r"(?:中共[\u4e00-\u9fff]{2,12}?委(?:员会)?)?(?:关于)?(?:\d{4}年度?)?"
+    r"(?:[\u4e00-\u9fff]{2,6}?(?:省|市|自治区)){0,2}(?P<stem>(?!人民)[\u4e00-\u9fff]{2,5}?)"
+    rf"(?:(?:新区|[省市州盟县区旗]|(?:维吾尔|(?:{_PEOPLES})族)*自治[区州县])"
     r"(?=(?:人民)?政府|\d{4}|[\u4e00-\u9fff]{2,16}(?:[局委厅]|委员会|办公室|法院|检察院))|(?=政府工作报告))"
 )
 _NATIONAL = re.compile(r"(?:\d{4}年)?(?:国务院|中央人民政府|全国)")
@@ -118,7 +120,7 @@ class Section:
 class Segment(NamedTuple):
     """A part of a passage that is embedded; offsets are into ``Passage.text``.
 
-    A tuple: a question makes hundreds, in a quarter of the time of frozen dataclasses.
+    A tuple: the passages of one answer hold hundreds, made in a quarter of the time of dataclasses.
     """
 
     grain: Grain

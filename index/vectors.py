@@ -29,7 +29,9 @@ the 64,000 segments of 49 reports and among 153,000, most of them with noise:
     8 bits instead of codes, one in 6  0.992 1.3  0.993 2.4
     codes, one in 6                    0.992 0.9  0.993 1.3
     codes, one in 4                    0.997 1.1  0.998 1.6
-    codes, every one                   1.000 2.1  1.000 4.5"""
+    codes, every one                   1.000 2.1  1.000 4.5
+
+All as faiss looks through the lists by itself; ``_LIST_BY_LIST`` takes a quarter less."""
 
 _WITHIN = 2
 """The same where only a part of the library is looked at: its nearest are spread wider. recall@10 among

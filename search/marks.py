@@ -24,7 +24,7 @@ def marks(
     and 0.93; the best clause alone would in 0.79 and 0.80.
     """
     text = passage.text
-    inside, stretches = _sentences(text, passage.segments)
+    inside, stretches = _cut_and_folded(text, passage.segments)
     near = dict(zip(passage.segments, ((cosines - noise) / (1 - noise)).tolist(), strict=True))
     shares = _shares(stretches, weights)
     values = {segment: near[segment] + share for segment, share in shares.items()}
@@ -48,7 +48,7 @@ def _shares(stretches: Mapping[Segment, str], weights: Mapping[str, float]) -> d
 
 
 @lru_cache(1_000)  # the passages of one report come up again and again
-def _sentences(
+def _cut_and_folded(
     text: str, segments: tuple[Segment, ...]
 ) -> tuple[dict[Segment, list[Segment]], dict[Segment, str]]:
     """Return the sentences of a passage with their clauses, and all of these folded."""

@@ -68,22 +68,18 @@ def _stretches(text: str) -> set[int]:
 def may_tell(named: Named, passage: Passage) -> bool:
     """Whether a passage may tell of one of the years and of one of the places that a question names.
 
-    It may where it is not known of which year or place its report is. What a province or the nation
-    reports of all its cities is of each: 「石家庄办事……」.
+    It may where it is not known of which year or place its report is. What a province reports of all
+    its cities is of each: 「石家庄办事……」. Of several places one is enough.
     """
     dated = named.years and passage.document.year is not None
-    if dated and not any(not named.years.isdisjoint(years) for years in _told(passage)):
+    if dated and all(named.years.isdisjoint(years) for years in _told(passage)):
         return False
     if not named.places or passage.document.region is None:
         return True
     above = "\n".join(_above(passage))
     around = f"{passage.document.title}{passage.document.issuer}{above}\n{passage.text}"
-    return any(place in around or _meant(place, passage.document.region) for place in named.places)
-
-
-def _meant(place: str, region: str) -> bool:
-    """Whether a report of a region tells of a city though it does not name it, as of all in it."""
-    return region in (PROVINCE_OF.get(place), "全国") and place in PROVINCE_OF
+    own = passage.document.region
+    return any(place in around or PROVINCE_OF.get(place) == own for place in named.places)
 
 
 def _told(passage: Passage) -> Iterator[set[int]]:

@@ -1,12 +1,17 @@
 """Many reports: what is left by filters, what a question prefers, what is said twice, comparing."""
 
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from index import ReportError, add
+from index.columns import Scope
+from index.contract import Candidates, Store
 from search import compare, search
 from search.figures import best_figure, figures
+from search.retrieve import Noise, Where, retrieve
 from tests.conftest import FakeEncoder
 
 SAME = "各级各部门要加强组织领导，压实工作责任，确保各项任务落到实处，取得实效。"
@@ -32,6 +37,19 @@ def many(tmp_path: Path, fake: FakeEncoder) -> Path:
         (tmp_path / name).write_text(text, "utf-8")
         add(tmp_path / name, tmp_path / "library", encoder=fake)
     return tmp_path / "library"
+
+
+def test_of_a_passage_found_twice_the_cosine_of_the_part_counts() -> None:
+    class Told:
+        def candidates(self, *_: object, scope: Scope | None, **__: object) -> Candidates:
+            ids = np.array([1, 2] if scope is None else [1])
+            near = np.array([0.5, 0.4] if scope is None else [0.9], np.float32)
+            return Candidates(ids, ids, near, np.zeros(len(ids)))
+
+    where = Where(None, {1: 0.1}, Scope((1,)))
+    vector = np.zeros(3, np.float32)
+    ranked = retrieve(cast(Store, Told()), vector, {}, Noise(0.0, 1.0), where)
+    assert [(found.passage_id, round(found.cosine, 3)) for found in ranked] == [(1, 0.9), (2, 0.4)]
 
 
 QUESTION = "办理行政复议案件多少件"

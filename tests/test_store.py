@@ -13,7 +13,18 @@ import faiss
 import numpy as np
 import pytest
 
-from index import Library, ReportError, add, derived, passages, read, remove, vectors, verify
+from index import (
+    Library,
+    ReportError,
+    add,
+    derived,
+    passages,
+    read,
+    remove,
+    store,
+    vectors,
+    verify,
+)
 from index.columns import unpack
 from index.database import DATABASE, SEAL, writing
 from index.library import open_library, publish
@@ -256,6 +267,25 @@ def test_a_writer_that_was_overtaken_makes_nothing_anew(
     assert publishing is derived.publish
     publish(library)
     assert verify(library) == []
+
+
+def test_passages_are_kept_and_come_in_the_order_of_the_library_whatever_was_asked_before(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Library.open(library) as opened:
+        expected = opened.passages([3, 5, 7, 9])
+        opened.passages([9])
+    monkeypatch.setattr(store, "_HELD", 3)
+    with Library.open(library) as opened:
+        opened.passages([9])
+        assert list(opened.passages([9, 5, 3, 5]).items()) == [
+            (id, expected[id]) for id in (3, 5, 9)
+        ]
+        opened.passages([5])  # so that it is not the one to go
+        opened.passages([7])
+        assert len(opened._held) == 3 and {5, 7} <= opened._held.keys()
+        monkeypatch.setattr(opened, "_rows", lambda *_: pytest.fail("read again"))
+        assert opened.passages([7, 5]) == {id: expected[id] for id in (5, 7)}
 
 
 def test_every_section_is_kept_with_its_place(opened: Library) -> None:
