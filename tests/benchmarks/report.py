@@ -165,7 +165,7 @@ def _limits(sizes: dict[int, Results], limits: Results) -> str:
         for n, r in sorted(limits.items())
     )
     table = _table("与机器的极限相比，毫秒", ["段落", "环节", "平均", "极限", "倍数"], rows)
-    return f"{table}\n\n同一次量得的极限：{rates}。编码的极限是运算量除以矩阵乘的速度，检索的极限是把全部向量（float32）读一遍，读段落的极限按平均读的词元算。"
+    return f"{table}\n\n同一次量得的极限：{rates}。编码的极限是运算量除以矩阵乘的速度，检索的极限是把全部向量（float32）读一遍（片段多了只读一部分的编码，所以可以不到 1 倍），读段落的极限按平均读的词元算。"
 
 
 def _peers(title: str, rows: dict[str, Results]) -> str:
