@@ -14,10 +14,13 @@ from typing import Literal, NamedTuple
 Span = tuple[int, int]
 
 _PEOPLES = "壮|回|满|苗|彝|藏|羌|侗|瑶|白|傣|黎|畲|水|佤|土|朝鲜|土家|布依|哈尼|景颇|傈僳|纳西|拉祜|仡佬|仫佬|毛南|东乡"
+AUTONOMOUS = rf"(?:维吾尔|(?:{_PEOPLES})族)*自治"
+"""What stands between the name of a place and 区, 州 or 县 where peoples govern themselves."""
+
 _REGION = re.compile(
     r"(?:中共[\u4e00-\u9fff]{2,12}?委(?:员会)?)?(?:关于)?(?:\d{4}年度?)?"
     r"(?:[\u4e00-\u9fff]{2,6}?(?:省|市|自治区)){0,2}(?P<stem>(?!人民)[\u4e00-\u9fff]{2,5}?)"
-    rf"(?:(?:新区|[省市州盟县区旗]|(?:维吾尔|(?:{_PEOPLES})族)*自治[区州县])"
+    rf"(?:(?:新区|[省市州盟县区旗]|{AUTONOMOUS}[区州县])"
     r"(?=(?:人民)?政府|\d{4}|[\u4e00-\u9fff]{2,16}(?:[局委厅]|委员会|办公室|法院|检察院))|(?=政府工作报告))"
 )
 _NATIONAL = re.compile(r"(?:\d{4}年)?(?:国务院|中央人民政府|全国)")

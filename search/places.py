@@ -8,6 +8,8 @@ the start of a question, behind a year, a place, a mark or 在, 到, 和 and the
 
 import re
 
+from index.types import AUTONOMOUS
+
 _CITIES = {
     "河北": "石家庄 唐山 秦皇岛 邯郸 邢台 保定市 张家口 承德 沧州 廊坊 衡水",
     "山西": "太原 大同市 阳泉 长治市 晋城 朔州 晋中市 运城 忻州 临汾 吕梁",
@@ -48,7 +50,7 @@ _SUFFIX = re.compile("(?<=..)(?:市|州|地区)$")
 _WRITTEN = "|".join(city for cities in _CITIES.values() for city in cities.split())
 _BEGINS = r"(?:^|(?<=[\W\d年月省市区问在到来去从与和跟往对向给比的]))"
 _ROW = re.compile(
-    rf"{_BEGINS}(?:{_PROVINCES.pattern})?(?:省|(?:壮族|回族|维吾尔)?自治区)?((?:(?:{_WRITTEN})市?)+)(?![河山])"
+    rf"{_BEGINS}(?:{_PROVINCES.pattern})?(?:省|{AUTONOMOUS}区)?((?:(?:{_WRITTEN})市?)+)(?![河山])"
 )
 _CITY = re.compile(_WRITTEN)
 

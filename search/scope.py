@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from index.columns import KINDS, Scope
 from index.contract import Entry, Store
 from index.errors import ReportError
-from index.types import Kind, Report
+from index.types import AUTONOMOUS, Kind, Report
 from search.named import written
 
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
-_PLACE_END = re.compile(r"(?:新区|省|市|(?:壮族|回族|维吾尔)?自治[区州县]|[州盟县区旗])$")
+_PLACE_END = re.compile(rf"(?:新区|省|市|{AUTONOMOUS}[区州县]|[州盟县区旗])$")
 _NATION = re.compile(r"(?<![占居比于的])(?:全国|我国|国家|中国|国务院)(?!第)")
 
 _PLACE_BONUS = 0.15

@@ -455,11 +455,11 @@ def test_15_each_answer_is_wholly_from_one_generation(
         thread.start()
     for _ in range(5):
         add(pair, library, encoder=fake)
-        time.sleep(0.1)
+        time.sleep(0.1)  # some questions are asked while it is there
         with Library.open(library) as opened:
             ids = [e.id for e in opened.entries() if e.document.name == "pair.md"]
         remove(library, ids[0])
-        time.sleep(0.1)
+        time.sleep(0.1)  # and some while it is not
     stop.set()
     for thread in threads:
         thread.join()

@@ -9,9 +9,11 @@ import pytest
 from index import ReportError, add
 from index.columns import Scope
 from index.contract import Candidates, Store
+from index.documents import parse
 from search import compare, search
 from search.figures import best_figure, figures
 from search.retrieve import Noise, Where, retrieve
+from search.scope import _place
 from tests.conftest import FakeEncoder
 
 SAME = "各级各部门要加强组织领导，压实工作责任，确保各项任务落到实处，取得实效。"
@@ -37,6 +39,14 @@ def many(tmp_path: Path, fake: FakeEncoder) -> Path:
         (tmp_path / name).write_text(text, "utf-8")
         add(tmp_path / name, tmp_path / "library", encoder=fake)
     return tmp_path / "library"
+
+
+@pytest.mark.parametrize(
+    "name", ["凉山彝族自治州", "恩施土家族苗族自治州", "广西壮族自治区", "郑州市"]
+)
+def test_a_place_is_chosen_by_the_whole_name_that_its_report_has(name: str) -> None:
+    text = f"{name}人民政府关于2021年度工作的报告\n一、成效\n好。\n"
+    assert _place(name) == parse(text.encode(), name="a.txt").region
 
 
 def test_of_a_passage_found_twice_the_cosine_of_the_part_counts() -> None:
