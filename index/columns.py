@@ -7,6 +7,7 @@ passage that matches, a vector a page of the database.
 
 import hashlib
 import json
+import math
 import mmap
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -164,13 +165,14 @@ class Columns:
             found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
         return found.astype(np.int64)
 
-    def segments_of(self, places: Positions) -> Positions:
-        """Return the places of the segments of some passages, passage by passage."""
+    def segments_of(self, places: Positions) -> tuple[Positions, Positions]:
+        """Return the places of the segments of some passages, passage by passage, and where each ends."""
         starts, ends = self.bounds(places)
         counts = ends - starts
-        before = np.cumsum(counts) - counts
-        found: Positions = np.arange(counts.sum()) + np.repeat(starts - before, counts)
-        return found
+        after = counts.cumsum()
+        found: Positions = np.repeat(ends - after, counts)
+        found += np.arange(len(found))
+        return found, after
 
     def bounds(self, places: Positions) -> tuple[Positions, Positions]:
         """Return where the segments of each passage begin and end, half-open."""
@@ -199,10 +201,9 @@ class Columns:
             for start, end in zip(*self.bounds(places), strict=True)
         ]
 
-    def said(self, places: Positions) -> list[bytes]:
-        """Return the digests of some passages."""
-        said: list[bytes] = self.digests[places].view(f"V{DIGEST}").ravel().tolist()
-        return said
+    def said(self, places: Positions) -> npt.NDArray[np.void]:
+        """Return the digests of some passages, each as one value."""
+        return self.digests[places].view(f"V{DIGEST}").ravel()
 
     def _spans(self, terms: Sequence[str]) -> list[tuple[int, int]]:
         """Return where the postings of each term begin and end, half-open."""
@@ -213,7 +214,7 @@ class Columns:
 
     def _rarity(self, holding: int) -> float:
         total = len(self.passages)
-        return max(float(np.log((total - holding + 0.5) / (holding + 0.5))), 1e-6)
+        return max(math.log((total - holding + 0.5) / (holding + 0.5)), 1e-6)
 
 
 _DTYPES = {

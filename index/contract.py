@@ -63,12 +63,14 @@ class Entry:
 class Candidates:
     """Passages that may answer, n of them in the order of the library.
 
-    ``passages`` and ``documents`` are ids, int64 [n]. ``cosines`` are those of their segments nearest
-    to the question, float32 [n], higher is nearer; ``bm25`` their scores for its terms, float64 [n].
+    ``passages`` and ``documents`` are ids, int64 [n]; ``digests`` (``V16`` [n]) are the same for
+    passages that say the same. ``cosines`` are those of their segments nearest to the question, float32
+    [n], higher is nearer; ``bm25`` their scores for its terms, float64 [n].
     """
 
     passages: npt.NDArray[np.int64]
     documents: npt.NDArray[np.int64]
+    digests: npt.NDArray[np.void]
     cosines: Vectors
     bm25: npt.NDArray[np.float64]
 
@@ -138,9 +140,6 @@ class Store(Protocol):
 
     def rarities(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of each term, above 0, as the store's BM25 has it."""
-
-    def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
-        """Return what is the same for passages that say the same."""
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""

@@ -174,16 +174,17 @@ class Library:
         mask = columns.within(scope)
         bm25 = columns.bm25(terms)
         nearest, theirs = self._near(vector[None], near, mask)[0]
-        others = columns.segments_of(_best(bm25, lexical, _matching(bm25, mask)))
+        others, _ = columns.segments_of(_best(bm25, lexical, _matching(bm25, mask)))
         found = np.concatenate([nearest, others])
         order = np.argsort(found)
         cosines = np.concatenate([theirs, columns.cosines(vector, others)])[order]
         owners = columns.owners[found[order]]  # ascending, as the segments are
-        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        first = np.flatnonzero(np.concatenate([owners[:1] >= 0, owners[1:] != owners[:-1]]))
         places = owners[first]
         return Candidates(
             columns.passages[places],
             columns.documents[places],
+            columns.said(places),
             np.maximum.reduceat(cosines, first) if len(first) else cosines,
             bm25[places],
         )
@@ -252,12 +253,6 @@ class Library:
             found.append((places[best], cosines[best]))
         return found
 
-    def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
-        """Return what is the same for passages that say the same."""
-        with self._scanning():
-            places = np.searchsorted(self._columns.passages, passage_ids)
-            return dict(zip(passage_ids, self._columns.said(places), strict=True))
-
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
         marks = ",".join("?" * len(digests))
@@ -278,10 +273,10 @@ class Library:
         ids = np.array(sorted(set(passage_ids)), np.int64)
         with self._scanning():
             places = np.searchsorted(self._columns.passages, ids)
-            starts, ends = self._columns.bounds(places)
-            cosines = self._columns.cosines(vector, self._columns.segments_of(places))
-            cuts = np.cumsum(ends - starts)[:-1]
-            return dict(zip(ids.tolist(), np.split(cosines, cuts), strict=True))
+            segments, ends = self._columns.segments_of(places)
+            cosines = self._columns.cosines(vector, segments)
+            parts = [cosines[a:b] for a, b in itertools.pairwise([0, *ends.tolist()])]
+            return dict(zip(ids.tolist(), parts, strict=True))
 
     def passages(
         self, ids: Sequence[int] | None = None, *, document: str | None = None

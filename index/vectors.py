@@ -22,20 +22,25 @@ FLAT = 5_000
 """Segments up to which every vector is compared as it is, in 0.6 ms on one core of an old laptop; above,
 codes of 4 bits for every two numbers."""
 
-LOOKED_AT = 4
-"""One list of codes in so many is looked at. recall@10, and ms with cold caches, for 165 questions among
-the 64,000 segments of 49 reports and among 153,000, most of them with noise:
+LOOKED_AT = 8
+"""Of n lists of codes so many times the root of n are looked at. recall@10, and ms with cold caches, of 432
+questions (216 of the last) among the 64,000 segments of 49 reports, among 153,000 and among 1.5 million,
+most of them with noise, in lists of 400 codes:
 
-    8 bits instead of codes, one in 6  0.992 1.3  0.993 2.4
-    codes, one in 6                    0.992 0.9  0.993 1.3
-    codes, one in 4                    0.997 1.1  0.998 1.6
-    codes, every one                   1.000 2.1  1.000 4.5
+     6 times the root of n  0.993 0.41  0.993 0.64  0.994 2.4
+     8                      0.997 0.48  0.996 0.68  0.996 3.0
+    10                      0.998 0.67  0.998 0.84  0.997 3.6
 
-All as faiss looks through the lists by itself; ``_LIST_BY_LIST`` takes a quarter less."""
+In shorter lists, four times the root of the segments, one in 4: 0.995 0.51  0.988 1.03  0.999 6.3."""
 
-_WITHIN = 2
-"""The same where only a part of the library is looked at: its nearest are spread wider. recall@10 among
-five parts of each of the two libraries, 6,000 to 67,000 segments, is 0.995 to 0.999; with 4 from 0.984."""
+_LISTED = 400
+"""Codes in a list. In shorter ones faiss spends its time between them; above 2.5 million segments there
+are too many of them to make."""
+
+_WITHIN = 2 / 3
+"""The share of the lists where only a part of the library is looked at: its nearest are spread wider.
+recall@10 in eight parts of each of the first two libraries, 5,000 to 107,000 segments, is 0.991 to 1.000;
+of half of the lists from 0.984."""
 
 ROUGH = 400
 """Segments found by codes at least, of which the nearest are told by the columns. Where 195 or 560 copies
@@ -46,6 +51,7 @@ _LIST_BY_LIST = 11
 with cold caches, among 153,000 segments; of 400 found 397 at least are the same."""
 
 _ROUNDS = 4  # of training the lists: 10 find no more
+_TRAINED = 8_000  # vectors at least on which lists and codes are trained
 _CHECKED = 1_000  # vectors looked for by ``agrees``
 _FOUND = 0.95
 _APART = 1e-3  # cosine, where a vector is rounded
@@ -105,8 +111,10 @@ class Index:
         """Add the vectors of the segments with ids above ``last``; None if another kind suits better."""
         (count,) = connection.execute("SELECT count(*) FROM segments").fetchone()
         wanted = _empty(count, self.faiss.d)
-        fewer = getattr(wanted, "nlist", 1) > 2 * getattr(self.faiss, "nlist", 1)
-        if type(wanted) is not type(self.faiss) or fewer:
+        if type(wanted) is not type(self.faiss):
+            return None
+        lists, suiting = (getattr(index, "nlist", 1) for index in (self.faiss, wanted))
+        if max(lists, suiting) > 2 * min(lists, suiting):
             return None
         sql = f"SELECT vector FROM segments WHERE id > {last} ORDER BY id"
         for rows in vectors_of(connection, sql, self.faiss.d):
@@ -137,8 +145,9 @@ class Index:
         parameters: Any = faiss.SearchParameters
         if not self._flat:
             parameters = faiss.SearchParametersIVF
-            one_in = LOOKED_AT if among is None else _WITHIN
-            given["nprobe"] = max(1, self.faiss.nlist // one_in)
+            lists = self.faiss.nlist
+            some = LOOKED_AT * lists**0.5 if among is None else _WITHIN * lists
+            given["nprobe"] = min(lists, int(some) + 1)
         with _one_thread() if len(questions) == 1 else nullcontext():
             asked = np.ascontiguousarray(questions)
             places: Positions = self.faiss.search(asked, limit, params=parameters(**given))[1]
@@ -188,9 +197,9 @@ def _empty(count: int, dim: int) -> Any:
 
 
 def _lists(count: int) -> int:
-    return int(4 * count**0.5)
+    return max(1, min(count // _LISTED, int(4 * count**0.5)))
 
 
 def _sample(count: int) -> int:
     """Return how many vectors to train on: 40 a list find no more than 16, and take three times."""
-    return 16 * _lists(count)
+    return max(16 * _lists(count), _TRAINED)

@@ -1,6 +1,5 @@
 """From a question to cited passages."""
 
-import itertools
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -120,7 +119,7 @@ def answer(asked: Query, opened: Opened, *, top_k: int, filters: Filters = EVERY
     """Return the best passages of an opened library for a checked question."""
     ranking = rank(asked, opened, filters)
     library, looked_at = opened.library, ranking.looked_at
-    best = _distinct(ranking.ranked, library, top_k)
+    best = _distinct(ranking.ranked, top_k)
     new = [found.passage_id for found in best.values() if found.passage_id not in looked_at]
     looked_at = looked_at | look_at(new, ranking.vector, library)
     also = _copies(best, library, ranking.scope)
@@ -169,7 +168,7 @@ def rank(asked: Query, opened: Opened, filters: Filters = EVERYTHING) -> Ranking
     favoured = within(bonus, filters.kinds) if bonus else None
     ranked = retrieve(library, vector, weights, opened.floor, Where(scope, bonus, favoured))
     ranked, silent = _silent_last(ranked, Named.of(asked.text, opened.regions), library)
-    best = [b for b in _distinct(ranked, library, READ).values() if b.passage_id not in silent]
+    best = [b for b in _distinct(ranked, READ).values() if b.passage_id not in silent]
     looked_at = look_at([found.passage_id for found in best], vector, library)
     readings = _read_best(asked, opened, best, looked_at)
     ranked = reordered(ranked, readings)
@@ -239,15 +238,14 @@ def _silent_last(
     return [*telling, *others, *rest], silent
 
 
-def _distinct(ranked: Sequence[Ranked], library: Store, count: int) -> dict[bytes, Ranked]:
+def _distinct(ranked: Sequence[Ranked], count: int) -> dict[bytes, Ranked]:
     """Return the best passages that say different things, by the digest of what they say."""
     best: dict[bytes, Ranked] = {}
-    rest = iter(ranked)
-    while len(best) < count and (some := list(itertools.islice(rest, 4 * count))):
-        digests = library.digests([found.passage_id for found in some])
-        for found in some:
-            best.setdefault(digests[found.passage_id], found)
-    return dict(itertools.islice(best.items(), count))
+    for found in ranked:
+        if len(best) == count:
+            break
+        best.setdefault(found.digest, found)
+    return best
 
 
 def _copies(

@@ -75,7 +75,7 @@ def test_a_segment_is_its_passages(rows: sqlite3.Connection) -> None:
     owners = columns.passages[columns.owners].tolist()
     assert list(zip(columns.segments.tolist(), owners, strict=True)) == rows.execute(sql).fetchall()
     for place in (0, 7, len(columns.passages) - 1):
-        found = columns.segments_of(np.array([place]))
+        found, _ = columns.segments_of(np.array([place]))
         assert found.tolist() == np.flatnonzero(columns.owners == place).tolist()
 
 

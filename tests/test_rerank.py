@@ -40,7 +40,7 @@ def asked(
 
 
 def ranked(*scores: float) -> list[Ranked]:
-    return [Ranked(id, score, 0.5, 0.5) for id, score in enumerate(scores, 1)]
+    return [Ranked(id, b"%d" % id, score, 0.5, 0.5) for id, score in enumerate(scores, 1)]
 
 
 def reading(holds: float) -> Reading:

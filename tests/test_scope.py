@@ -54,7 +54,7 @@ def test_of_a_passage_found_twice_the_cosine_of_the_part_counts() -> None:
         def candidates(self, *_: object, scope: Scope | None, **__: object) -> Candidates:
             ids = np.array([1, 2] if scope is None else [1])
             near = np.array([0.5, 0.4] if scope is None else [0.9], np.float32)
-            return Candidates(ids, ids, near, np.zeros(len(ids)))
+            return Candidates(ids, ids, ids.astype("V16"), near, np.zeros(len(ids)))
 
     where = Where(None, {1: 0.1}, Scope((1,)))
     vector = np.zeros(3, np.float32)

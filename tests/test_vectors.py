@@ -82,7 +82,8 @@ def large(library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library whose index is of the kind for many segments."""
     monkeypatch.setattr(vectors, "FLAT", 50)
     monkeypatch.setattr(store, "FLAT", 50)
-    monkeypatch.setattr(vectors, "LOOKED_AT", 1)
+    monkeypatch.setattr(vectors, "_LISTED", 10)
+    monkeypatch.setattr(vectors, "LOOKED_AT", 10**9)  # every list
     (library / vectors.FILE).unlink()
     publish(library)
     return library
@@ -166,6 +167,23 @@ def test_what_is_added_joins_the_index_that_is_there(
     assert told(large, "开封受理了多少案件")[0][0] == grown[0][0]
 
 
+@pytest.mark.parametrize(("listed", "anew"), [(4, 1), (8, 0), (15, 0), (25, 1)])
+def test_an_index_of_far_more_or_fewer_lists_than_suit_is_made_anew(
+    large: Path,
+    write: Write,
+    fake: FakeEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: int,
+    anew: int,
+) -> None:
+    made = []
+    of_rows = Index.of_rows
+    monkeypatch.setattr(vectors, "_LISTED", listed)
+    monkeypatch.setattr(Index, "of_rows", lambda *given: made.append(given) or of_rows(*given))
+    add(write(REPORTS[0]), large, encoder=fake)
+    assert (len(made), verify(large)) == (anew, [])
+
+
 def test_what_is_removed_is_not_in_the_index(large: Path, write: Write, fake: FakeEncoder) -> None:
     add(write(REPORTS[0]), large, encoder=fake)
     remove(large, 1)
@@ -178,7 +196,7 @@ def test_what_is_removed_is_not_in_the_index(large: Path, write: Write, fake: Fa
 def test_few_passages_among_many_are_all_looked_at(
     large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "_WITHIN", 10**9)  # one list
+    monkeypatch.setattr(vectors, "_WITHIN", 0)  # one list
     add(write(REPORTS[0]), large, encoder=fake)
     vector = fake.encode_query("受理案件多少件")
     with Library.open(large) as opened:

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from index.columns import Scope
+from index.columns import DIGEST, Scope
 from index.contract import Candidates, Entry, ask_probes
 from index.encoder import Vectors
 from index.errors import ReportError
@@ -139,6 +140,7 @@ class MilvusLibrary:
         return Candidates(
             passages,
             passages >> PLACES,
+            self._digests(ids),
             np.array([cosines[id] for id in ids], np.float32),
             np.array([bm25.get(id, 0.0) for id in ids]),
         )
@@ -193,12 +195,12 @@ class MilvusLibrary:
                 self._rarities[term] = math.log1p((total - n + 0.5) / (n + 0.5))
         return {term: self._rarities[term] for term in terms}
 
-    def digests(self, passage_ids: Sequence[int]) -> dict[int, bytes]:
-        """Return what is the same for passages that say the same."""
-        rows = self._of_ids("passages", "id", sorted(passage_ids), "id", "digest")
+    def _digests(self, ids: Sequence[int]) -> npt.NDArray[np.void]:
+        """Return those of some passages in the order of their ids, which is ascending."""
+        rows = self._of_ids("passages", "id", ids, "id", "digest")
         found = {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
         with told(self._at):
-            return {id: found[id] for id in passage_ids}
+            return np.frombuffer(b"".join(found[id] for id in ids), f"V{DIGEST}")
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
