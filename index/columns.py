@@ -12,7 +12,6 @@ import mmap
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.encoder import Vectors
-from index.types import Grain, Kind, Segment
+from index.types import Grain, Kind, Segment, Span
 
 FILE = "columns.safetensors"
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -134,32 +133,36 @@ class Columns:
             mask &= np.isin(self.kinds, [KINDS.index(kind) for kind in scope.kinds])
         return mask
 
-    def bm25(self, terms: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return BM25 of every passage, float64 [n], 0 where none of the terms stands in it.
+    def spans_of(self, terms: Sequence[str]) -> list[Span]:
+        """Return where the postings of each term begin and end, half-open."""
+        wanted = np.fromiter(map(_hash, terms), np.uint64, len(terms))
+        at = np.searchsorted(self.hashes, wanted)
+        ends = at + (self.hashes.take(at, mode="clip") == wanted) if len(self.hashes) else at
+        return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
+
+    def bm25(self, spans: Sequence[Span]) -> npt.NDArray[np.float64]:
+        """Return BM25 of every passage for the terms of some postings, float64 [n].
 
         As FTS5 has it: k1 = 1.2, b = 0.75; the inverse document frequency of a term in n of N
         passages is log((N - n + 0.5) / (n + 0.5)), at least 1e-6 (Robertson and Zaragoza 2009).
         """
-        spans = self._spans(terms)
         held = [end - start for start, end in spans]
         if not sum(held):
             return np.zeros(len(self.passages))
         among = np.concatenate([self.postings[start:end] for start, end in spans])
         often = np.concatenate([self.counts[start:end] for start, end in spans])
-        rarities = np.repeat([self._rarity(n) for n in held], held)
+        rarities = np.repeat([self.rarity(span) for span in spans], held)
         shares = rarities * often * (K1 + 1) / (often + self.norms[among])
         return np.bincount(among, shares, len(self.passages)).astype(float, copy=False)
 
-    def rarities(self, terms: Sequence[str]) -> dict[str, float]:
-        """Return the inverse document frequency of each term: see ``bm25``."""
-        spans = self._spans(terms)
-        return {
-            term: self._rarity(end - start) for term, (start, end) in zip(terms, spans, strict=True)
-        }
+    def rarity(self, span: Span) -> float:
+        """Return the inverse document frequency of the term of some postings: see ``bm25``."""
+        total, holding = len(self.passages), span[1] - span[0]
+        return max(math.log((total - holding + 0.5) / (holding + 0.5)), 1e-6)
 
-    def holding(self, terms: Sequence[str]) -> Positions:
-        """Return the places of the passages that hold all of the terms, ascending."""
-        rarest = sorted(self._spans(terms), key=lambda span: span[1] - span[0])
+    def holding(self, spans: Sequence[Span]) -> Positions:
+        """Return the places of the passages that are in all of some postings, ascending."""
+        rarest = sorted(spans, key=lambda span: span[1] - span[0])
         found = self.postings[slice(*rarest[0])] if rarest else np.empty(0, np.uint32)
         for span in rarest[1:]:
             found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
@@ -204,17 +207,6 @@ class Columns:
     def said(self, places: Positions) -> npt.NDArray[np.void]:
         """Return the digests of some passages, each as one value."""
         return self.digests[places].view(f"V{DIGEST}").ravel()
-
-    def _spans(self, terms: Sequence[str]) -> list[tuple[int, int]]:
-        """Return where the postings of each term begin and end, half-open."""
-        wanted = np.fromiter(map(_hash_of_asked, terms), np.uint64, len(terms))
-        at = np.searchsorted(self.hashes, wanted)
-        ends = at + (self.hashes.take(at, mode="clip") == wanted) if len(self.hashes) else at
-        return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
-
-    def _rarity(self, holding: int) -> float:
-        total = len(self.passages)
-        return max(math.log((total - holding + 0.5) / (holding + 0.5)), 1e-6)
 
 
 _DTYPES = {
@@ -300,9 +292,3 @@ def _inverted(
 def _hash(term: str) -> int:
     """Return 64 bits for a term: among a million of them two are alike once in 40 million libraries."""
     return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=8).digest(), "little")
-
-
-@lru_cache(4096)
-def _hash_of_asked(term: str) -> int:
-    """Return the same; a question asks for each of its terms three times."""
-    return _hash(term)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +41,7 @@ class Library:
         self.model = made_by(self._facts)
         self._index = derived.load_index(folder, connection, self._facts)
         self._columns = derived.load_columns(folder, connection, self._facts)
+        self._spans_of = lru_cache(64)(self._columns.spans_of)  # a question asks three times
         if len(self._index) != len(self._columns.segments):
             raise LookupError("the segments of a passage are not whole")
 
@@ -172,7 +174,7 @@ class Library:
     ) -> Candidates:
         columns = self._columns
         mask = columns.within(scope)
-        bm25 = columns.bm25(terms)
+        bm25 = columns.bm25(self._spans_of(tuple(terms)))
         nearest, theirs = self._near(vector[None], near, mask)[0]
         others, _ = columns.segments_of(_best(bm25, lexical, _matching(bm25, mask)))
         found = np.concatenate([nearest, others])
@@ -205,7 +207,7 @@ class Library:
 
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
-        found = self._columns.holding(terms)
+        found = self._columns.holding(self._spans_of(tuple(terms)))
         mask = self._columns.within(scope)
         return bool(len(found) if mask is None else mask[found].any())
 
@@ -213,13 +215,14 @@ class Library:
         self, terms: Sequence[str], limit: int, scope: Scope | None = None
     ) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
-        bm25 = self._columns.bm25(terms)
+        bm25 = self._columns.bm25(self._spans_of(tuple(terms)))
         best = _best(bm25, limit, _matching(bm25, self._columns.within(scope)))
         return [int(id) for id in self._columns.passages[best]]
 
     def rarities(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of each term, above 0: see ``Columns.bm25``."""
-        return self._columns.rarities(terms)
+        spans = self._spans_of(tuple(terms))
+        return {t: self._columns.rarity(span) for t, span in zip(terms, spans, strict=True)}
 
     @contextmanager
     def _scanning(self) -> Iterator[None]:
@@ -289,12 +292,14 @@ class Library:
         with self._lock:
             found = {id: self._held.pop(id) for id in wanted if id in self._held}
             self._held |= found  # the last asked for are at the end
-        new = self._made(self._in(_PASSAGES + " p.id IN", [id for id in wanted if id not in found]))
-        found |= new
-        with self._lock:
-            self._held |= new
-            for id in list(itertools.islice(self._held, max(0, len(self._held) - _HELD))):
-                del self._held[id]
+        if len(found) < len(wanted):
+            others = [id for id in wanted if id not in found]
+            new = self._made(self._in(_PASSAGES + " p.id IN", others))
+            found |= new
+            with self._lock:
+                self._held |= new
+                for id in list(itertools.islice(self._held, max(0, len(self._held) - _HELD))):
+                    del self._held[id]
         return dict(sorted(found.items()))
 
     def _made(self, rows: Sequence[tuple[Any, ...]]) -> dict[int, Passage]:

@@ -3,7 +3,7 @@
 import itertools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -117,17 +117,19 @@ def folded(text: str, spans: Sequence[Span]) -> list[str]:
     return ["".join(pieces[places[start] : places[end]]) for start, end in spans]
 
 
-def held_by(stretch: str, wanted: Sequence[str]) -> list[str]:
-    """Return which of the terms a folded stretch of a text holds, as ``terms`` would tell of it alone.
+def held_by(stretches: Iterable[str], wanted: Sequence[str]) -> Iterator[list[str]]:
+    """Yield which of the terms each folded stretch of a text holds, as ``terms`` would tell of it alone.
 
     But for a number that the edge of another stretch cuts: 12，644.
     """
-    found = [term for term in wanted if term in stretch]
-    whole = {term for term in found if len(term) != 2 or term.isascii()}  # numbers and words
-    if whole:
-        whole.difference_update(_RUN.findall(stretch))
-        found = [term for term in found if term not in whole]
-    return found
+    pairs = [term for term in wanted if len(term) == 2 and not term.isascii()]
+    others = [term for term in wanted if len(term) != 2 or term.isascii()]  # numbers and words
+    for stretch in stretches:
+        found = [term for term in pairs if term in stretch]
+        if whole := [term for term in others if term in stretch]:
+            runs = _RUN.findall(stretch)
+            found += [term for term in whole if term in runs]
+        yield found
 
 
 def numeral(text: str) -> int:

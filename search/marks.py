@@ -40,9 +40,10 @@ def _shares(stretches: Mapping[int, str], weights: Mapping[str, float]) -> dict[
     whole = "".join(stretches.values())
     some = [term for term in weights if term in whole]  # few are there at all
     most = sum(weights.values()) or 1.0
+    held = held_by(stretches.values(), some)
     return {
-        place: sum([weights[term] for term in held_by(stretch, some)]) / most
-        for place, stretch in stretches.items()
+        place: sum([weights[term] for term in found]) / most
+        for place, found in zip(stretches, held, strict=True)
     }
 
 
