@@ -29,6 +29,9 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
+_WORK = "政府工作报告"
+_REPORT = re.compile(rf"(?<!\d)({_ONE})年?度?的?[\u4e00-\u9fff]{{0,8}}{_WORK}")
+"""A report on the work of a government as it is called: by the year in which it is given."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
 
@@ -38,15 +41,19 @@ class Named:
 
     years: frozenset[int]
     places: tuple[str, ...]
+    reports: frozenset[int] = frozenset()
+    """Years of the reports on the work of a government that it names."""
 
     @classmethod
     def of(cls, question: str, regions: Iterable[str]) -> Self:
         """Read a folded question; ``regions`` are places that report, looked for beside ``places``."""
         asked = _NOT_ASKED.sub("", question)
-        years = {numeral(year) for year in _ASKED.findall(asked)} | _stretches(asked)
+        of_work = frozenset(map(int, _REPORT.findall(asked)))
+        dated = _REPORT.sub("", asked)
+        years = {numeral(year) for year in _ASKED.findall(dated)} | _stretches(dated)
         places = places_in(asked)
         places += [region for region in regions if region in asked and region != "全国"]
-        return cls(frozenset(years), tuple(places))
+        return cls(frozenset(years), tuple(places), of_work)
 
 
 def written(text: str) -> set[int]:
@@ -71,40 +78,58 @@ def may_tell(named: Named, passage: Passage) -> bool:
     It may where it is not known of which year or place its report is. What a province reports of all
     its cities is of each: 「石家庄办事……」. Of several places one is enough.
     """
-    dated = named.years and passage.document.year is not None
-    if dated and all(named.years.isdisjoint(years) for years in _told(passage)):
+    report, years = passage.document, named.years
+    if _WORK not in (report.title or ""):
+        years |= named.reports
+    elif named.reports and report.year and report.year not in named.reports:
         return False
-    if not named.places or passage.document.region is None:
+    if years and report.year and all(years.isdisjoint(told) for told in _told(passage)):
+        return False
+    if not named.places or report.region is None:
         return True
     above = "\n".join(_above(passage))
-    around = f"{passage.document.title}{passage.document.issuer}{above}\n{passage.text}"
-    own = passage.document.region
+    around = f"{report.title}{report.issuer}{above}\n{passage.text}"
+    own = report.region
     return any(place in around or PROVINCE_OF.get(place) == own for place in named.places)
 
 
 def _told(passage: Passage) -> Iterator[set[int]]:
     """Yield the years that a passage tells of, those first that are found at once.
 
-    That of its report if no heading names one: with the next for what is planned, with the last for
-    reports on the work of a government, which are given in the year that they plan. Those that the
-    title, the headings, the head of its table and the passage name, in words too.
+    That of its report if no heading names one, and the next for what is planned. A report on the work
+    of a government is given in the year that it plans: what was done is of the last, what is neither of
+    both. Those that the title of any other report, the headings, the head of its table and the passage
+    name, in words too.
     """
-    report, title = passage.document, passage.document.title or ""
-    given = "政府工作报告" in title
+    report = passage.document
     if report.year is None:
         return
+    given, done = _WORK in (report.title or ""), passage.kind == "已完成"
+    last = report.year - (given and done)  # of what it may tell without naming it
     if not written("\n".join(passage.path)):
-        ahead = passage.kind == "计划" and not given
-        yield {report.year, report.year - given, report.year + ahead, *written(title)}
+        if given:
+            yield {last, report.year - (passage.kind != "计划")}
+        else:
+            ahead = passage.kind == "计划"
+            yield {report.year, report.year + ahead, *written(report.title or "")}
     text = fold(passage.text)
     around = "\n".join((*map(fold, _above(passage)), text))
     yield written(around) | _stretches(around)
-    yield from (set(range(int(begin), report.year + 1)) for begin in _SINCE.findall(around))
+    yield from (set(range(int(begin), last + 1)) for begin in _SINCE.findall(around))
     yield {report.year + apart for words, apart in _NEAR if words.search(text)}
     for counts in _BACK.findall(text):
-        yield set(range(report.year - numeral("".join(counts)) - given, report.year + 1))
+        yield set(range(report.year - numeral("".join(counts)) - given, last + 1))
     for count in _AHEAD.findall(text):
         yield set(range(report.year, report.year + numeral(count) + 1))
+
+
+def done_in(passage: Passage) -> int | None:
+    """Return the year of what was done, where a report on the work of a government does not name it."""
+    report = passage.document
+    named = written("\n".join(passage.path))
+    if named or passage.kind != "已完成" or not report.year or _WORK not in (report.title or ""):
+        return None
+    return report.year - 1
 
 
 def _above(passage: Passage) -> tuple[str, ...]:

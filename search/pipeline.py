@@ -223,7 +223,7 @@ def _silent_last(
 
     These keep at most the score of the last that does tell.
     """
-    if not named.years and not named.places:
+    if not (named.years or named.places or named.reports):
         return ranked, frozenset()
     best, rest = ranked[:_LOOKED_THROUGH], ranked[_LOOKED_THROUGH:]
     passages = library.passages([found.passage_id for found in best])

@@ -11,6 +11,7 @@ from index.types import Passage
 from search import search
 from search.named import Named, _told, may_tell, written
 from search.places import PROVINCE_OF, places_in
+from search.reader import above
 from tests.conftest import REPORT
 
 
@@ -58,7 +59,8 @@ def test_a_plan_tells_of_the_next_year(passage: Passage) -> None:
 
 def test_a_report_on_the_work_of_a_government_tells_of_the_last_year(passage: Passage) -> None:
     given = replace(passage.document, title="2019年河南省政府工作报告")
-    assert told(replace(passage, document=given)) == {2018, 2019}
+    assert told(replace(passage, document=given)) == {2018}
+    assert told(replace(passage, document=given, kind="不足")) == {2018, 2019}
 
 
 def test_a_heading_tells_of_which_year_it_is(passage: Passage) -> None:
@@ -69,7 +71,39 @@ def test_a_heading_tells_of_which_year_it_is(passage: Passage) -> None:
 
 def test_a_plan_of_a_government_is_of_the_year_of_its_report(passage: Passage) -> None:
     given = replace(passage.document, title="2019年河南省政府工作报告")
-    assert told(replace(passage, document=given, kind="计划")) == {2018, 2019}
+    assert told(replace(passage, document=given, kind="计划")) == {2019}
+
+
+@pytest.mark.parametrize(
+    ("question", "answers"),
+    [
+        ("2019年郑州市政府工作报告里受理多少件", True),
+        ("郑州市2019年政府工作报告说的受理多少件", True),
+        ("2018年郑州市政府工作报告里受理多少件", False),
+        ("2019年政府工作报告里2018年受理多少件", True),
+        ("2019年政府工作报告里2019年受理多少件", False),
+        ("2018年受理多少件", True),
+        ("2019年受理多少件", False),
+    ],
+)
+def test_a_report_on_work_is_named_by_the_year_in_which_it_is_given(
+    passage: Passage, question: str, answers: bool
+) -> None:
+    given = replace(passage.document, title="2019年郑州市政府工作报告")
+    named = Named.of(question, ())
+    assert may_tell(named, replace(passage, document=given)) == answers
+    assert may_tell(named, passage) == (2019 in named.years | named.reports)
+
+
+def test_the_reader_is_told_the_year_of_what_was_done_where_no_heading_is(passage: Passage) -> None:
+    given = replace(passage.document, title="2019年河南省政府工作报告")
+    assert passage.section
+    undated = replace(passage, document=given)
+    dated = replace(undated, section=replace(passage.section, path=("一、2018年工作回顾",)))
+    assert above(undated).split()[:3] == ["2019年河南省政府工作报告", "已完成", "2018年"]
+    assert above(dated).split() == ["2019年河南省政府工作报告", "已完成", "一、2018年工作回顾"]
+    assert "2018年" not in above(replace(undated, kind="计划"))
+    assert "2018年" not in above(passage)
 
 
 def test_a_title_of_two_years_tells_of_both(passage: Passage) -> None:
