@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.encoder import Vectors
-from index.types import Grain, Kind, Segment, Span
+from index.types import Grain, Kind, Segment
 
 FILE = "columns.safetensors"
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -33,6 +33,8 @@ K1, B = 1.2, 0.75
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Range = tuple[int, int]
+"""A stretch of ``Columns.postings``, half-open: those of one term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,43 +135,51 @@ class Columns:
             mask &= np.isin(self.kinds, [KINDS.index(kind) for kind in scope.kinds])
         return mask
 
-    def spans_of(self, terms: Sequence[str]) -> list[Span]:
-        """Return where the postings of each term begin and end, half-open."""
+    def postings_of(self, terms: Sequence[str]) -> tuple[Range, ...]:
+        """Return where the postings of each term begin and end."""
         wanted = np.fromiter(map(_hash, terms), np.uint64, len(terms))
         at = np.searchsorted(self.hashes, wanted)
         ends = at + (self.hashes.take(at, mode="clip") == wanted) if len(self.hashes) else at
-        return list(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
+        return tuple(zip(self.begins[at].tolist(), self.begins[ends].tolist(), strict=True))
 
-    def bm25(self, spans: Sequence[Span]) -> npt.NDArray[np.float64]:
-        """Return BM25 of every passage for the terms of some postings, float64 [n].
+    def bm25(self, postings: Sequence[Range]) -> npt.NDArray[np.float64]:
+        """Return BM25 of every passage for some terms, each given by its postings.
+
+        float64 [n], 0 where none of the terms stands in the passage.
 
         As FTS5 has it: k1 = 1.2, b = 0.75; the inverse document frequency of a term in n of N
         passages is log((N - n + 0.5) / (n + 0.5)), at least 1e-6 (Robertson and Zaragoza 2009).
         """
-        held = [end - start for start, end in spans]
+        held = [end - start for start, end in postings]
         if not sum(held):
             return np.zeros(len(self.passages))
-        among = np.concatenate([self.postings[start:end] for start, end in spans])
-        often = np.concatenate([self.counts[start:end] for start, end in spans])
-        rarities = np.repeat([self.rarity(span) for span in spans], held)
+        among = np.concatenate([self.postings[start:end] for start, end in postings])
+        often = np.concatenate([self.counts[start:end] for start, end in postings])
+        rarities = np.repeat([self.rarity(each) for each in postings], held)
         shares = rarities * often * (K1 + 1) / (often + self.norms[among])
         return np.bincount(among, shares, len(self.passages)).astype(float, copy=False)
 
-    def rarity(self, span: Span) -> float:
-        """Return the inverse document frequency of the term of some postings: see ``bm25``."""
-        total, holding = len(self.passages), span[1] - span[0]
-        return max(math.log((total - holding + 0.5) / (holding + 0.5)), 1e-6)
+    def rarity(self, postings: Range) -> float:
+        """Return the inverse document frequency of the term that has these postings: see ``bm25``."""
+        total, held = len(self.passages), postings[1] - postings[0]
+        return max(math.log((total - held + 0.5) / (held + 0.5)), 1e-6)
 
-    def holding(self, spans: Sequence[Span]) -> Positions:
-        """Return the places of the passages that are in all of some postings, ascending."""
-        rarest = sorted(spans, key=lambda span: span[1] - span[0])
+    def holding(self, postings: Sequence[Range]) -> Positions:
+        """Return the places of the passages that hold all of some terms, ascending.
+
+        Each term is given by its postings.
+        """
+        rarest = sorted(postings, key=lambda each: each[1] - each[0])
         found = self.postings[slice(*rarest[0])] if rarest else np.empty(0, np.uint32)
-        for span in rarest[1:]:
-            found = np.intersect1d(found, self.postings[slice(*span)], assume_unique=True)
+        for each in rarest[1:]:
+            found = np.intersect1d(found, self.postings[slice(*each)], assume_unique=True)
         return found.astype(np.int64)
 
     def segments_of(self, places: Positions) -> tuple[Positions, Positions]:
-        """Return the places of the segments of some passages, passage by passage, and where each ends."""
+        """Return the places of the segments of some passages, passage by passage.
+
+        And int64 [n]: where those of each of the n passages end among them.
+        """
         starts, ends = self.bounds(places)
         counts = ends - starts
         after = counts.cumsum()
@@ -205,7 +215,7 @@ class Columns:
         ]
 
     def said(self, places: Positions) -> npt.NDArray[np.void]:
-        """Return the digests of some passages, each as one value."""
+        """Return the digests of some passages, each as one value: ``V16`` [n]."""
         return self.digests[places].view(f"V{DIGEST}").ravel()
 
 

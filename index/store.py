@@ -41,7 +41,8 @@ class Library:
         self.model = made_by(self._facts)
         self._index = derived.load_index(folder, connection, self._facts)
         self._columns = derived.load_columns(folder, connection, self._facts)
-        self._spans_of = lru_cache(64)(self._columns.spans_of)  # a question asks three times
+        # A question asks for its rarities, for BM25, and for BM25 again where it names a report.
+        self._postings_of = lru_cache(64)(self._columns.postings_of)
         if len(self._index) != len(self._columns.segments):
             raise LookupError("the segments of a passage are not whole")
 
@@ -174,14 +175,15 @@ class Library:
     ) -> Candidates:
         columns = self._columns
         mask = columns.within(scope)
-        bm25 = columns.bm25(self._spans_of(tuple(terms)))
+        bm25 = columns.bm25(self._postings_of(tuple(terms)))
         nearest, theirs = self._near(vector[None], near, mask)[0]
         others, _ = columns.segments_of(_best(bm25, lexical, _matching(bm25, mask)))
         found = np.concatenate([nearest, others])
         order = np.argsort(found)
         cosines = np.concatenate([theirs, columns.cosines(vector, others)])[order]
         owners = columns.owners[found[order]]  # ascending, as the segments are
-        first = np.flatnonzero(np.concatenate([owners[:1] >= 0, owners[1:] != owners[:-1]]))
+        new = owners[1:] != owners[:-1]
+        first = np.flatnonzero(np.concatenate([np.ones(min(1, len(owners)), bool), new]))
         places = owners[first]
         return Candidates(
             columns.passages[places],
@@ -207,7 +209,7 @@ class Library:
 
     def holds_all(self, terms: Sequence[str], scope: Scope | None = None) -> bool:
         """Whether one passage holds all of the terms."""
-        found = self._columns.holding(self._spans_of(tuple(terms)))
+        found = self._columns.holding(self._postings_of(tuple(terms)))
         mask = self._columns.within(scope)
         return bool(len(found) if mask is None else mask[found].any())
 
@@ -215,14 +217,14 @@ class Library:
         self, terms: Sequence[str], limit: int, scope: Scope | None = None
     ) -> list[int]:
         """Return the ids of the passages that match the terms best by BM25, best first."""
-        bm25 = self._columns.bm25(self._spans_of(tuple(terms)))
+        bm25 = self._columns.bm25(self._postings_of(tuple(terms)))
         best = _best(bm25, limit, _matching(bm25, self._columns.within(scope)))
         return [int(id) for id in self._columns.passages[best]]
 
     def rarities(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of each term, above 0: see ``Columns.bm25``."""
-        spans = self._spans_of(tuple(terms))
-        return {t: self._columns.rarity(span) for t, span in zip(terms, spans, strict=True)}
+        postings = self._postings_of(tuple(terms))
+        return {t: self._columns.rarity(each) for t, each in zip(terms, postings, strict=True)}
 
     @contextmanager
     def _scanning(self) -> Iterator[None]:
@@ -292,8 +294,7 @@ class Library:
         with self._lock:
             found = {id: self._held.pop(id) for id in wanted if id in self._held}
             self._held |= found  # the last asked for are at the end
-        if len(found) < len(wanted):
-            others = [id for id in wanted if id not in found]
+        if others := [id for id in wanted if id not in found]:
             new = self._made(self._in(_PASSAGES + " p.id IN", others))
             found |= new
             with self._lock:

@@ -120,7 +120,7 @@ def folded(text: str, spans: Sequence[Span]) -> list[str]:
 def held_by(stretches: Iterable[str], wanted: Sequence[str]) -> Iterator[list[str]]:
     """Yield which of the terms each folded stretch of a text holds, as ``terms`` would tell of it alone.
 
-    But for a number that the edge of another stretch cuts: 12，644.
+    But for a number that the edge of another stretch cuts: 12，644. Pairs of characters come first.
     """
     pairs = [term for term in wanted if len(term) == 2 and not term.isascii()]
     others = [term for term in wanted if len(term) != 2 or term.isascii()]  # numbers and words

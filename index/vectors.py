@@ -22,25 +22,26 @@ FLAT = 5_000
 """Segments up to which every vector is compared as it is, in 0.6 ms on one core of an old laptop; above,
 codes of 4 bits for every two numbers."""
 
-LOOKED_AT = 8
-"""Of n lists of codes so many times the root of n are looked at. recall@10, and ms with cold caches, of 432
-questions (216 of the last) among the 64,000 segments of 49 reports, among 153,000 and among 1.5 million,
-most of them with noise, in lists of 400 codes:
+LOOKED_AT = 160
+"""Of the lists of codes so many are looked at for each root of the segments: all up to 25,600 segments, a
+half of 102,400, a tenth of 2.6 million. recall@10, and ms with cold caches, of 432 questions among the
+64,000 segments of 49 reports and among 153,000, and of 216 among 1.5 million; most of the last two with
+noise, in lists of 400 codes; above that nothing was measured:
 
-     6 times the root of n  0.993 0.41  0.993 0.64  0.994 2.4
-     8                      0.997 0.48  0.996 0.68  0.996 3.0
-    10                      0.998 0.67  0.998 0.84  0.997 3.6
+    120  0.993 0.41  0.993 0.64  0.994 2.4
+    160  0.997 0.48  0.996 0.68  0.996 3.0
+    200  0.998 0.67  0.998 0.84  0.997 3.6
 
-In shorter lists, four times the root of the segments, one in 4: 0.995 0.51  0.988 1.03  0.999 6.3."""
+In four times the root of the segments shorter lists, one in 4: 0.995 0.51  0.988 1.03  0.999 6.3."""
 
 _LISTED = 400
 """Codes in a list. In shorter ones faiss spends its time between them; above 2.5 million segments there
 are too many of them to make."""
 
 _WITHIN = 2 / 3
-"""The share of the lists where only a part of the library is looked at: its nearest are spread wider.
-recall@10 in eight parts of each of the first two libraries, 5,000 to 107,000 segments, is 0.991 to 1.000;
-of half of the lists from 0.984."""
+"""The share of the lists at least where only a part of the library is looked at: its nearest are spread
+wider. recall@10 in eight parts of each of the first two libraries, 5,000 to 107,000 segments, is 0.991 to
+1.000; of half of the lists from 0.984."""
 
 ROUGH = 400
 """Segments found by codes at least, of which the nearest are told by the columns. Where 195 or 560 copies
@@ -48,7 +49,8 @@ of each segment lie at a cosine of 0.93 around it the 10 nearest are among them 
 
 _LIST_BY_LIST = 11
 """Of the ways that faiss has the fastest for one question: 1.1 ms against 1.5 for the one that it chooses,
-with cold caches, among 153,000 segments; of 400 found 397 at least are the same."""
+with cold caches, among 153,000 segments in four times as many lists; of 400 found 397 at least are the
+same."""
 
 _ROUNDS = 4  # of training the lists: 10 find no more
 _TRAINED = 8_000  # vectors at least on which lists and codes are trained
@@ -145,9 +147,9 @@ class Index:
         parameters: Any = faiss.SearchParameters
         if not self._flat:
             parameters = faiss.SearchParametersIVF
-            lists = self.faiss.nlist
-            some = LOOKED_AT * lists**0.5 if among is None else _WITHIN * lists
-            given["nprobe"] = min(lists, int(some) + 1)
+            share = min(1.0, LOOKED_AT / len(self) ** 0.5)
+            share = share if among is None else max(share, _WITHIN)
+            given["nprobe"] = max(1, round(self.faiss.nlist * share))
         with _one_thread() if len(questions) == 1 else nullcontext():
             asked = np.ascontiguousarray(questions)
             places: Positions = self.faiss.search(asked, limit, params=parameters(**given))[1]

@@ -25,7 +25,7 @@ def marks(
     """
     text, segments = passage.text, passage.segments
     inside, stretches = _cut_and_folded(text, segments)
-    near = ((cosines - noise) / (1 - noise)).tolist()
+    near = ((cosines - noise) / (1 - noise)).tolist()  # by place, as all below
     values = {place: near[place] + share for place, share in _shares(stretches, weights).items()}
     best = {s: max([values[c] for c in inside[s]], default=values[s]) for s in inside}
     sentence = max(inside, key=lambda place: values[place] + best[place])
@@ -59,7 +59,7 @@ def _cut_and_folded(
         for sentence in sentences(segments)
     }
     both = [*inside, *itertools.chain.from_iterable(inside.values())]
-    stretches = folded(text, [segments[place][1:] for place in both])
+    stretches = folded(text, [(segments[place].start, segments[place].end) for place in both])
     return inside, dict(zip(both, stretches, strict=True))
 
 

@@ -43,7 +43,7 @@ def test_bm25_is_that_of_fts5(rows: sqlite3.Connection, question: str) -> None:
     sql = "SELECT rowid, -bm25(lexicon) FROM lexicon WHERE lexicon MATCH ?"
     matched = " OR ".join(f'"{term}"' for term in wanted)
     expected = dict(rows.execute(sql, (matched,)).fetchall()) if wanted else {}
-    found = columns.bm25(columns.spans_of(wanted))
+    found = columns.bm25(columns.postings_of(wanted))
     assert dict(zip(columns.passages.tolist(), found, strict=True)) == pytest.approx(
         {id: expected.get(id, 0.0) for id in columns.passages.tolist()}, abs=1e-5
     )
@@ -58,13 +58,13 @@ def test_the_passages_that_hold_all_terms_are_those_of_fts5(
         sql = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? ORDER BY rowid"
         matched = " AND ".join(f'"{term}"' for term in some)
         expected = [id for (id,) in rows.execute(sql, (matched,))] if some else []
-        assert columns.passages[columns.holding(columns.spans_of(some))].tolist() == expected
+        assert columns.passages[columns.holding(columns.postings_of(some))].tolist() == expected
 
 
 def test_a_term_in_fewer_passages_is_rarer(rows: sqlite3.Connection) -> None:
     (total,) = rows.execute("SELECT count(*) FROM passages").fetchone()
     columns, wanted = Columns.of_rows(rows, 256), [*terms(QUESTIONS[0]), "龘龖"]
-    for term, rarity in zip(wanted, map(columns.rarity, columns.spans_of(wanted)), strict=True):
+    for term, rarity in zip(wanted, map(columns.rarity, columns.postings_of(wanted)), strict=True):
         found = rows.execute("SELECT doc FROM lexicon_terms WHERE term = ?", (term,)).fetchone()
         held = found[0] if found else 0
         assert rarity == pytest.approx(max(math.log((total - held + 0.5) / (held + 0.5)), 1e-6))
@@ -118,7 +118,7 @@ def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -
     FolderWriter(tmp_path).create(fake, lambda: fake.encode_passages(["问"]))
     with reading(tmp_path) as connection:
         columns = Columns.of_rows(connection, fake.dim)
-    assert columns.bm25(columns.spans_of(["行政"])).tolist() == []
+    assert columns.bm25(columns.postings_of(["行政"])).tolist() == []
     read = Columns.of_data(columns.data())
-    assert read.holding(read.spans_of(["行政"])).tolist() == []
+    assert read.holding(read.postings_of(["行政"])).tolist() == []
     assert (tmp_path / DATABASE).is_file()

@@ -77,6 +77,18 @@ def test_7_an_index_of_any_size_finds_the_nearest(
     assert recall(places, stored, questions) >= 0.99
 
 
+@pytest.mark.parametrize("count", [15_000, 70_000])
+def test_7_an_index_of_any_size_finds_the_nearest_of_a_part(
+    real: Path, questions: Vectors, count: int
+) -> None:
+    connection, stored = grown(real, count)
+    among = np.random.default_rng(SEED).random(count) < 0.4
+    places = Index.of_rows(connection, 384).nearest(questions, 10, among)
+    assert among[places[places >= 0]].all()
+    inside = np.where(places < 0, -1, np.cumsum(among)[places] - 1)
+    assert recall(inside, stored[among], questions) >= 0.99
+
+
 @pytest.fixture
 def large(library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library whose index is of the kind for many segments."""
@@ -196,7 +208,8 @@ def test_what_is_removed_is_not_in_the_index(large: Path, write: Write, fake: Fa
 def test_few_passages_among_many_are_all_looked_at(
     large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "_WITHIN", 0)  # one list
+    monkeypatch.setattr(vectors, "_WITHIN", 0)
+    monkeypatch.setattr(vectors, "LOOKED_AT", 0)  # one list
     add(write(REPORTS[0]), large, encoder=fake)
     vector = fake.encode_query("受理案件多少件")
     with Library.open(large) as opened:

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from index.columns import DIGEST, Scope
 from index.contract import Candidates, Entry, ask_probes
@@ -135,12 +134,13 @@ class MilvusLibrary:
                 cosines |= self._cosines(vector, _MOST, f"passage in {ids}")
             for ids in in_batches(sorted(by_meaning)):
                 bm25 |= self._bm25(terms, len(ids), f"id in {ids}")
-        ids = sorted(cosines)
+        said = self._digests(sorted(cosines))
+        ids = sorted(said)  # without what was removed meanwhile
         passages = np.array(ids, np.int64)
         return Candidates(
             passages,
             passages >> PLACES,
-            self._digests(ids),
+            np.frombuffer(b"".join(said[id] for id in ids), f"V{DIGEST}"),
             np.array([cosines[id] for id in ids], np.float32),
             np.array([bm25.get(id, 0.0) for id in ids]),
         )
@@ -195,12 +195,9 @@ class MilvusLibrary:
                 self._rarities[term] = math.log1p((total - n + 0.5) / (n + 0.5))
         return {term: self._rarities[term] for term in terms}
 
-    def _digests(self, ids: Sequence[int]) -> npt.NDArray[np.void]:
-        """Return those of some passages in the order of their ids, which is ascending."""
+    def _digests(self, ids: Sequence[int]) -> dict[int, bytes]:
         rows = self._of_ids("passages", "id", ids, "id", "digest")
-        found = {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
-        with told(self._at):
-            return np.frombuffer(b"".join(found[id] for id in ids), f"V{DIGEST}")
+        return {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
