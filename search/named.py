@@ -29,8 +29,8 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
-_WORK = "政府工作报告"
-_REPORT = re.compile(rf"(?<!\d)({_ONE})年?度?的?[\u4e00-\u9fff]{{0,8}}{_WORK}")
+WORK = "政府工作报告"
+_REPORT = re.compile(rf"(?<!\d)({_ONE}|{_CHINESE})年?度?的?[\u4e00-\u9fff]{{0,8}}{WORK}")
 """A report on the work of a government as it is called: by the year in which it is given."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
@@ -48,7 +48,7 @@ class Named:
     def of(cls, question: str, regions: Iterable[str]) -> Self:
         """Read a folded question; ``regions`` are places that report, looked for beside ``places``."""
         asked = _NOT_ASKED.sub("", question)
-        of_work = frozenset(map(int, _REPORT.findall(asked)))
+        of_work = frozenset(map(numeral, _REPORT.findall(asked)))
         dated = _REPORT.sub("", asked)
         years = {numeral(year) for year in _ASKED.findall(dated)} | _stretches(dated)
         places = places_in(asked)
@@ -79,7 +79,7 @@ def may_tell(named: Named, passage: Passage) -> bool:
     its cities is of each: 「石家庄办事……」. Of several places one is enough.
     """
     report, years = passage.document, named.years
-    if _WORK not in (report.title or ""):
+    if WORK not in (report.title or ""):
         years |= named.reports
     elif named.reports and report.year and report.year not in named.reports:
         return False
@@ -104,7 +104,7 @@ def _told(passage: Passage) -> Iterator[set[int]]:
     report = passage.document
     if report.year is None:
         return
-    given, done = _WORK in (report.title or ""), passage.kind == "已完成"
+    given, done = WORK in (report.title or ""), passage.kind == "已完成"
     last = report.year - (given and done)  # of what it may tell without naming it
     if not written("\n".join(passage.path)):
         if given:
@@ -127,7 +127,7 @@ def done_in(passage: Passage) -> int | None:
     """Return the year of what was done, where a report on the work of a government does not name it."""
     report = passage.document
     named = written("\n".join(passage.path))
-    if named or passage.kind != "已完成" or not report.year or _WORK not in (report.title or ""):
+    if named or passage.kind != "已完成" or not report.year or WORK not in (report.title or ""):
         return None
     return report.year - 1
 

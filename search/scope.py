@@ -8,10 +8,11 @@ from index.columns import KINDS, Scope
 from index.contract import Entry, Store
 from index.errors import ReportError
 from index.types import AUTONOMOUS, Kind, Report
-from search.named import written
+from search.named import WORK, written
 
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
 _PLACE_END = re.compile(rf"(?:新区|省|市|{AUTONOMOUS}[区州县]|[州盟县区旗])$")
+_PLANNED = re.compile("目标|计划|打算|安排|预期|规划|拟|将")
 _NATION = re.compile(r"(?<![占居比于的])(?:全国|我国|国家|中国|国务院)(?!第)")
 
 _PLACE_BONUS = 0.15
@@ -103,7 +104,10 @@ def chosen(filters: Filters, reports: Sequence[Listed]) -> tuple[int, ...] | Non
 def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) -> dict[int, float]:
     """Return what to add to the scores of the reports whose place or year a question names.
 
-    A relative year, 去年, means the newest report of the place. A name never forbids the others.
+    A relative year, 去年, means the newest report of the place. A name never forbids the others. Where
+    the next report on the work of a government tells what was done in the year, the one that planned it
+    is preferred only if plans are asked for: of 17 such questions 16 are answered by what was done
+    instead of 10.
     """
     places = {region for region in regions if _names(question, region)}
     named = written(question)
@@ -112,7 +116,9 @@ def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) 
     of_place = {r.id for r in reports if r.region in places}
     about = [r for r in reports if not of_place or r.id in of_place]
     if named:
-        of_year = {r.id for r in about if r.years & named}
+        told = [r for r in about if r.years & named]
+        plans = set() if _PLANNED.search(question) else _before_the_next(told)
+        of_year = {r.id for r in told} - plans
     elif _LATEST.search(question) and of_place:
         newest = max((r.document.year or 0 for r in about), default=0)
         of_year = {r.id for r in about if r.document.year == newest}
@@ -122,6 +128,13 @@ def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) 
         r.id: _PLACE_BONUS * (r.id in of_place) + _YEAR_BONUS * (r.id in of_year) for r in reports
     }
     return {id: value for id, value in bonus.items() if value}
+
+
+def _before_the_next(reports: Sequence[Listed]) -> set[int]:
+    """Return the reports on the work of a government that are followed by that of the next year."""
+    given = [r for r in reports if WORK in (r.document.title or "") and r.document.year]
+    years = {(r.region, r.document.year) for r in given}
+    return {r.id for r in given if (r.region, (r.document.year or 0) + 1) in years}
 
 
 def within(ids: Collection[int] | None, kinds: Sequence[Kind] | None) -> Scope | None:
@@ -138,8 +151,8 @@ def _names(question: str, region: str) -> bool:
 
 
 def _years(entry: Entry) -> Iterable[int]:
-    if entry.document.year:
-        yield entry.document.year
+    if year := entry.document.year:
+        yield from (year, year - 1) if WORK in (entry.document.title or "") else (year,)
     for heading in entry.headings:
         yield from written(heading)
 

@@ -80,6 +80,7 @@ def test_a_plan_of_a_government_is_of_the_year_of_its_report(passage: Passage) -
         ("2019年郑州市政府工作报告里受理多少件", True),
         ("郑州市2019年政府工作报告说的受理多少件", True),
         ("2018年郑州市政府工作报告里受理多少件", False),
+        ("二〇一九年郑州市政府工作报告里受理多少件", True),
         ("2019年政府工作报告里2018年受理多少件", True),
         ("2019年政府工作报告里2019年受理多少件", False),
         ("2018年受理多少件", True),

@@ -8,12 +8,12 @@ import pytest
 
 from index import ReportError, add
 from index.columns import Scope
-from index.contract import Candidates, Store
+from index.contract import Candidates, Entry, Store
 from index.documents import parse
 from search import compare, search
 from search.figures import best_figure, figures
 from search.retrieve import Noise, Where, retrieve
-from search.scope import _place
+from search.scope import _place, _years
 from tests.conftest import FakeEncoder
 
 SAME = "各级各部门要加强组织领导，压实工作责任，确保各项任务落到实处，取得实效。"
@@ -125,7 +125,9 @@ def test_filters_that_leave_nothing_find_nothing(many: Path) -> None:
     ("question", "name"),
     [
         ("湖北办理行政复议案件多少件", "hubei25.txt"),
-        ("2025年河南办理行政复议案件多少件", "henan25.txt"),
+        ("2025年河南办理行政复议案件多少件", "henan26.txt"),
+        ("2025年河南计划办理行政复议案件多少件", "henan25.txt"),
+        ("2024年河南办理行政复议案件多少件", "henan25.txt"),
         ("河南2026年办理行政复议案件多少件", "henan26.txt"),
         ("河南去年办理行政复议案件多少件", "henan26.txt"),
     ],
@@ -136,6 +138,15 @@ def test_a_place_or_year_in_the_question_is_preferred_and_forbids_nothing(
     results = search(question, library=many, top_k=20)
     assert results[0].document.name == name
     assert len({hit.document.name for hit in results}) > 2
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("2026年河南省政府工作报告", {2025, 2026}), ("河南省2026年预算报告", {2026})],
+)
+def test_a_report_on_work_is_of_the_year_before_too(title: str, expected: set[int]) -> None:
+    known = parse(f"{title}\n一、工作回顾\n好。\n".encode(), name="a.txt")
+    assert set(_years(Entry(1, known, 1, 0, (), ("一、工作回顾",)))) == expected
 
 
 def test_what_several_reports_say_appears_once_with_the_other_places(many: Path) -> None:
