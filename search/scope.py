@@ -132,7 +132,7 @@ def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) 
 
 def _before_the_next(reports: Sequence[Listed]) -> set[int]:
     """Return the reports on the work of a government that are followed by that of the next year."""
-    given = [r for r in reports if WORK in (r.document.title or "") and r.document.year]
+    given = [r for r in reports if r.region and WORK in (r.document.title or "")]
     years = {(r.region, r.document.year) for r in given}
     return {r.id for r in given if (r.region, (r.document.year or 0) + 1) in years}
 
