@@ -182,8 +182,7 @@ class Library:
         order = np.argsort(found)
         cosines = np.concatenate([theirs, columns.cosines(vector, others)])[order]
         owners = columns.owners[found[order]]  # ascending, as the segments are
-        new = owners[1:] != owners[:-1]
-        first = np.flatnonzero(np.concatenate([np.ones(min(1, len(owners)), bool), new]))
+        first = np.flatnonzero(np.diff(owners, prepend=-1))
         places = owners[first]
         return Candidates(
             columns.passages[places],
@@ -347,7 +346,8 @@ def text_sha256(text: str) -> str:
 
 
 _HELD = 1_000
-"""Passages kept, those asked for last, 5 KB each: the questions of one asker come to the same few reports again and again."""
+"""Passages kept, those asked for last, 5 KB each: the questions of one asker come to the same few
+reports again and again."""
 
 _PASSAGES = (
     "SELECT p.id, p.document_id, p.number, p.spans, p.role, s.path, s.kind, s.start, s.end, s.run_in,"

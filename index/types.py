@@ -13,6 +13,9 @@ from typing import Literal, NamedTuple
 
 Span = tuple[int, int]
 
+WORK = "政府工作报告"
+"""What a report on the work of a government is called; it is given in the year that it plans."""
+
 _PEOPLES = "壮|回|满|苗|彝|藏|羌|侗|瑶|白|傣|黎|畲|水|佤|土|朝鲜|土家|布依|哈尼|景颇|傈僳|纳西|拉祜|仡佬|仫佬|毛南|东乡"
 AUTONOMOUS = rf"(?:维吾尔|(?:{_PEOPLES})族)*自治"
 """What stands between the name of a place and 区, 州 or 县 where peoples govern themselves."""
@@ -21,7 +24,8 @@ _REGION = re.compile(
     r"(?:中共[\u4e00-\u9fff]{2,12}?委(?:员会)?)?(?:关于)?(?:\d{4}年度?)?"
     r"(?:[\u4e00-\u9fff]{2,6}?(?:省|市|自治区)){0,2}(?P<stem>(?!人民)[\u4e00-\u9fff]{2,5}?)"
     rf"(?:(?:新区|[省市州盟县区旗]|{AUTONOMOUS}[区州县])"
-    r"(?=(?:人民)?政府|\d{4}|[\u4e00-\u9fff]{2,16}(?:[局委厅]|委员会|办公室|法院|检察院))|(?=政府工作报告))"
+    r"(?=(?:人民)?政府|\d{4}|[\u4e00-\u9fff]{2,16}(?:[局委厅]|委员会|办公室|法院|检察院))"
+    rf"|(?={WORK}))"
 )
 _NATIONAL = re.compile(r"(?:\d{4}年)?(?:国务院|中央人民政府|全国)")
 
@@ -70,6 +74,11 @@ class Report:
     addressee: str | None
     date: date | None
     year: int | None
+
+    @property
+    def of_work(self) -> bool:
+        """Whether it is a report on the work of a government."""
+        return WORK in (self.title or "")
 
     @property
     def region(self) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from index.terms import fold, numeral, tidy
-from index.types import Passage
+from index.types import WORK, Passage
 from search.places import PROVINCE_OF, places_in
 
 _ONE = "(?:19|20)\\d\\d"
@@ -29,7 +29,6 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
-WORK = "政府工作报告"
 _REPORT = re.compile(rf"(?<!\d)({_ONE}|{_CHINESE})年?度?的?[\u4e00-\u9fff]{{0,8}}{WORK}")
 """A report on the work of a government as it is called: by the year in which it is given."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
@@ -41,7 +40,7 @@ class Named:
 
     years: frozenset[int]
     places: tuple[str, ...]
-    reports: frozenset[int] = frozenset()
+    reports: frozenset[int]
     """Years of the reports on the work of a government that it names."""
 
     @classmethod
@@ -79,17 +78,16 @@ def may_tell(named: Named, passage: Passage) -> bool:
     its cities is of each: 「石家庄办事……」. Of several places one is enough.
     """
     report, years = passage.document, named.years
-    if WORK not in (report.title or ""):
+    if not report.of_work:
         years |= named.reports
     elif named.reports and report.year and report.year not in named.reports:
         return False
     if years and report.year and all(years.isdisjoint(told) for told in _told(passage)):
         return False
-    if not named.places or report.region is None:
+    if not named.places or (own := report.region) is None:
         return True
     above = "\n".join(_above(passage))
     around = f"{report.title}{report.issuer}{above}\n{passage.text}"
-    own = report.region
     return any(place in around or PROVINCE_OF.get(place) == own for place in named.places)
 
 
@@ -104,8 +102,8 @@ def _told(passage: Passage) -> Iterator[set[int]]:
     report = passage.document
     if report.year is None:
         return
-    given, done = WORK in (report.title or ""), passage.kind == "已完成"
-    last = report.year - (given and done)  # of what it may tell without naming it
+    given = report.of_work
+    last = report.year - _is_of_the_last(passage)  # of what it may tell without naming it
     if not written("\n".join(passage.path)):
         if given:
             yield {last, report.year - (passage.kind != "计划")}
@@ -125,11 +123,15 @@ def _told(passage: Passage) -> Iterator[set[int]]:
 
 def done_in(passage: Passage) -> int | None:
     """Return the year of what was done, where a report on the work of a government does not name it."""
-    report = passage.document
-    named = written("\n".join(passage.path))
-    if named or passage.kind != "已完成" or not report.year or WORK not in (report.title or ""):
+    year = passage.document.year
+    if year is None or not _is_of_the_last(passage) or written("\n".join(passage.path)):
         return None
-    return report.year - 1
+    return year - 1
+
+
+def _is_of_the_last(passage: Passage) -> bool:
+    """Whether a passage tells what was done in a report that is given in the year after."""
+    return passage.kind == "已完成" and passage.document.of_work
 
 
 def _above(passage: Passage) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from index.columns import KINDS, Scope
 from index.contract import Entry, Store
 from index.errors import ReportError
 from index.types import AUTONOMOUS, Kind, Report
-from search.named import WORK, written
+from search.named import written
 
 _LATEST = re.compile("今年|本年|去年|上年|上一年|过去一年|明年|来年|最近|最新|当前|目前")
 _PLACE_END = re.compile(rf"(?:新区|省|市|{AUTONOMOUS}[区州县]|[州盟县区旗])$")
@@ -132,7 +132,7 @@ def preferred(question: str, reports: Sequence[Listed], regions: Iterable[str]) 
 
 def _before_the_next(reports: Sequence[Listed]) -> set[int]:
     """Return the reports on the work of a government that are followed by that of the next year."""
-    given = [r for r in reports if r.region and WORK in (r.document.title or "")]
+    given = [r for r in reports if r.region and r.document.of_work]
     years = {(r.region, r.document.year) for r in given}
     return {r.id for r in given if (r.region, (r.document.year or 0) + 1) in years}
 
@@ -152,7 +152,9 @@ def _names(question: str, region: str) -> bool:
 
 def _years(entry: Entry) -> Iterable[int]:
     if year := entry.document.year:
-        yield from (year, year - 1) if WORK in (entry.document.title or "") else (year,)
+        yield year
+        if entry.document.of_work:
+            yield year - 1
     for heading in entry.headings:
         yield from written(heading)
 

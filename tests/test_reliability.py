@@ -108,7 +108,7 @@ def test_8_a_killed_writer_loses_nothing_that_it_told_of(
             line = writer.stdout.readline()
             assert line.startswith(("新增", "未变"))
             told.add(line.split()[1])
-        time.sleep(rng.uniform(0, 0.25))
+        time.sleep(rng.uniform(0, 0.25))  # killed at whatever moment
         writer.send_signal(signal.SIGKILL)
         out, _ = writer.communicate()
         whole = out.split("\n")[:-1]  # what follows was cut short

@@ -351,7 +351,7 @@ def test_what_was_asked_is_still_answered_when_it_is_told_to_stop(real: Path) ->
     )
     with kept_open(served, "/"), kept_open(served, "/gradio_api/heartbeat/x"):
         reading.start()
-        time.sleep(0.02)
+        time.sleep(0.02)  # the answer is being read by then
         server.send_signal(signal.SIGTERM)
         reading.join(timeout=30)
         assert b"event: complete" in found[0]
@@ -391,7 +391,7 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so(
     for _ in range(desks.RUNNING):
         inside.acquire()
     while desk._inside < len(holders):
-        time.sleep(0.01)
+        time.sleep(0.01)  # until all of them are inside
     with pytest.raises(ReportError, match="正忙"):
         desk.ask(QUESTION)
     refused = asked.get(f"/report/{document.sha256}"), asked.post("/evidence/md", json=chosen)

@@ -134,13 +134,13 @@ class MilvusLibrary:
                 cosines |= self._cosines(vector, _MOST, f"passage in {ids}")
             for ids in in_batches(sorted(by_meaning)):
                 bm25 |= self._bm25(terms, len(ids), f"id in {ids}")
-        said = self._digests(sorted(cosines))
-        ids = sorted(said)  # without what was removed meanwhile
+        said = self._said("id", sorted(cosines))
+        ids = list(said)  # without what was removed meanwhile
         passages = np.array(ids, np.int64)
         return Candidates(
             passages,
             passages >> PLACES,
-            np.frombuffer(b"".join(said[id] for id in ids), f"V{DIGEST}"),
+            np.frombuffer(b"".join(said.values()), f"V{DIGEST}"),
             np.array([cosines[id] for id in ids], np.float32),
             np.array([bm25.get(id, 0.0) for id in ids]),
         )
@@ -195,16 +195,14 @@ class MilvusLibrary:
                 self._rarities[term] = math.log1p((total - n + 0.5) / (n + 0.5))
         return {term: self._rarities[term] for term in terms}
 
-    def _digests(self, ids: Sequence[int]) -> dict[int, bytes]:
-        rows = self._of_ids("passages", "id", ids, "id", "digest")
-        return {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
-
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""
-        named = [digest.hex() for digest in digests]
-        rows = self._of_ids("passages", "digest", named, "id", "digest", also=self._within(scope))
-        found = {int(row["id"]): bytes.fromhex(row["digest"]) for row in rows}
-        return {id: found[id] for id in sorted(found)}
+        return self._said("digest", [each.hex() for each in digests], also=self._within(scope))
+
+    def _said(self, field: str, values: Sequence[Any], *, also: str = "") -> dict[int, bytes]:
+        """Return the digests of some passages by id, in the order of the library."""
+        rows = self._of_ids("passages", field, values, "id", "digest", also=also)
+        return dict(sorted((int(row["id"]), bytes.fromhex(row["digest"])) for row in rows))
 
     def cosines(self, vector: Vectors, passage_ids: Sequence[int]) -> dict[int, Vectors]:
         """Return how near the segments of passages are to float32 [dim], in their order."""
