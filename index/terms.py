@@ -3,9 +3,10 @@
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from index.types import Span
 
@@ -107,29 +108,42 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def folded(text: str, spans: Sequence[Span]) -> list[str]:
-    """Return stretches of a text as ``held_by`` looks at them. No numeral runs over the edge of one."""
+class Stretches(NamedTuple):
+    """Stretches of a text, folded: one behind the other, each ends with a character of no meaning.
+
+    ``begins`` says where each begins, and where the last ends.
+    """
+
+    text: str
+    begins: tuple[int, ...]
+
+
+def folded(text: str, spans: Sequence[Span]) -> Stretches:
+    """Return stretches of a text as ``holding`` looks at them. No numeral runs over the edge of one."""
     cuts = sorted({0, len(text), *itertools.chain.from_iterable(spans)})
     places = {cut: place for place, cut in enumerate(cuts)}
     text = text.replace(_BETWEEN, _OTHER)
     whole = _BETWEEN.join([text[start:end] for start, end in itertools.pairwise(cuts)])
     pieces = _in_digits(fold(whole).lower()).split(_BETWEEN)
-    return ["".join(pieces[places[start] : places[end]]) for start, end in spans]
+    made = ["".join(pieces[places[start] : places[end]]) + _BETWEEN for start, end in spans]
+    return Stretches("".join(made), tuple(itertools.accumulate(map(len, made), initial=0)))
 
 
-def held_by(stretches: Iterable[str], wanted: Sequence[str]) -> Iterator[list[str]]:
-    """Yield which of the terms each folded stretch of a text holds, as ``terms`` would tell of it alone.
+def holding(stretches: Stretches, term: str) -> list[int]:
+    """Return the places of the stretches that hold a term, as ``terms`` would tell of each alone.
 
-    But for a number that the edge of another stretch cuts: 12，644. Pairs of characters come first.
+    But for a number that the edge of another stretch cuts: 12，644.
     """
-    pairs = [term for term in wanted if len(term) == 2 and not term.isascii()]
-    others = [term for term in wanted if len(term) != 2 or term.isascii()]  # numbers and words
-    for stretch in stretches:
-        found = [term for term in pairs if term in stretch]
-        if whole := [term for term in others if term in stretch]:
-            runs = _RUN.findall(stretch)
-            found += [term for term in whole if term in runs]
-        yield found
+    text, begins = stretches
+    found = []
+    at = text.find(term)
+    while at >= 0:
+        place = bisect_right(begins, at) - 1
+        found.append(place)
+        at = text.find(term, begins[place + 1])
+    if found and (len(term) != 2 or term.isascii()):  # no pair of characters, but a whole run
+        return [p for p in found if term in _RUN.findall(text, begins[p], begins[p + 1])]
+    return found
 
 
 def numeral(text: str) -> int:

@@ -1,12 +1,14 @@
 """What to mark in a passage: the sentence that matched best and what answers inside it."""
 
 import itertools
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from index.encoder import Vectors
-from index.terms import folded, held_by
+from index.terms import Stretches, folded, holding
 from index.types import Passage, Segment, Span, sentences
 
 _CLOSE = 0.3  # clauses this near to the best may hold the answer as well
@@ -24,43 +26,53 @@ def marks(
     and 0.93; the best clause alone would in 0.79 and 0.80.
     """
     text, segments = passage.text, passage.segments
-    inside, stretches = _cut_and_folded(text, segments)
-    near = ((cosines - noise) / (1 - noise)).tolist()  # by place, as all below
-    values = {place: near[place] + share for place, share in _shares(stretches, weights).items()}
-    best = {s: max([values[c] for c in inside[s]], default=values[s]) for s in inside}
-    sentence = max(inside, key=lambda place: values[place] + best[place])
-    close = [clause for clause in inside[sentence] if values[clause] >= best[sentence] - _CLOSE]
-    inner = [_trim(text, *span) for span in _joined([segments[clause] for clause in close])]
-    whole = _trim(text, segments[sentence].start, segments[sentence].end)
+    cut = _cut(text, segments)
+    above = ((cosines - noise) / (1 - noise)).tolist()
+    near = [above[place] for place in cut.places]
+    values = list(map(operator.add, near, _shares(cut.stretches, weights)))
+    best = [max(values[a:b], default=values[i]) for i, (a, b) in enumerate(cut.clauses)]
+    chosen = max(range(len(best)), key=lambda i: values[i] + best[i])
+    sentence = segments[cut.places[chosen]]
+    close = [i for i in range(*cut.clauses[chosen]) if values[i] >= best[chosen] - _CLOSE]
+    inner = [_trim(text, *span) for span in _joined([segments[cut.places[i]] for i in close])]
+    whole = _trim(text, sentence.start, sentence.end)
     return (whole, *(span for span in inner if span != whole))
 
 
-def _shares(stretches: Mapping[int, str], weights: Mapping[str, float]) -> dict[int, float]:
+def _shares(stretches: Stretches, weights: Mapping[str, float]) -> list[float]:
     """Return the weight of the question's terms in each stretch, as a share of all of them."""
-    whole = "".join(stretches.values())
-    some = [term for term in weights if term in whole]  # few are there at all
+    held = [0.0] * (len(stretches.begins) - 1)
+    for term, weight in weights.items():
+        for place in holding(stretches, term):
+            held[place] += weight
     most = sum(weights.values()) or 1.0
-    held = held_by(stretches.values(), some)
-    return {
-        place: sum([weights[term] for term in found]) / most
-        for place, found in zip(stretches, held, strict=True)
-    }
+    return [weight / most for weight in held]
+
+
+class _Cut(NamedTuple):
+    """The sentences of a passage, and behind these their clauses: ``places`` of the segments, and folded.
+
+    ``clauses`` says which of all these are those of each sentence, half-open.
+    """
+
+    places: list[int]
+    clauses: list[tuple[int, int]]
+    stretches: Stretches
 
 
 @lru_cache(1_000)  # the passages of one report come up again and again
-def _cut_and_folded(
-    text: str, segments: tuple[Segment, ...]
-) -> tuple[dict[int, list[int]], dict[int, str]]:
-    """Return the sentences of a passage with their clauses, and all of these folded, by their places."""
+def _cut(text: str, segments: tuple[Segment, ...]) -> _Cut:
     places = {segment: place for place, segment in enumerate(segments)}
+    whole = sentences(segments)
     clauses = [segment for segment in segments if segment.grain == "clause"]
-    inside = {
-        places[sentence]: [places[clause] for clause in _inside(sentence, clauses)]
-        for sentence in sentences(segments)
-    }
-    both = [*inside, *itertools.chain.from_iterable(inside.values())]
-    stretches = folded(text, [(segments[place].start, segments[place].end) for place in both])
-    return inside, dict(zip(both, stretches, strict=True))
+    inside = [_inside(sentence, clauses) for sentence in whole]
+    ends = itertools.accumulate(map(len, inside), initial=len(whole))
+    both = [*whole, *itertools.chain.from_iterable(inside)]
+    return _Cut(
+        [places[segment] for segment in both],
+        list(itertools.pairwise(ends)),
+        folded(text, [(segment.start, segment.end) for segment in both]),
+    )
 
 
 def _inside(sentence: Segment, clauses: list[Segment]) -> list[Segment]:

@@ -56,8 +56,7 @@ def test_a_segment_has_the_terms_that_its_own_text_has() -> None:
         own = [set(terms(passage.text[s.start : s.end])) for s in passage.segments]
         weights = dict.fromkeys(sorted(set(terms(passage.text))), 1.0)
         spans = [(s.start, s.end) for s in passage.segments]
-        stretches = dict(enumerate(folded(passage.text, spans)))
-        shares = list(_shares(stretches, weights).values())
+        shares = _shares(folded(passage.text, spans), weights)
         expected = [len(own[i] & weights.keys()) / len(weights) for i in range(len(own))]
         assert shares == pytest.approx(expected, abs=1.5 / len(weights))  # a number cut by a comma
 
