@@ -49,6 +49,7 @@ class Scope:
 class Columns:
     """The columns of n passages, m segments, t terms and p postings, each in the order of its ids.
 
+    The passages of a document stand together, and the documents in the order of their ids.
     ``documents``, ``kinds`` (places in ``KINDS``) and ``digests`` ([n, 16]) are those of the
     ``passages``, ``norms`` what their lengths are in BM25; ``owners`` the places of the passages of the
     ``segments``, ``grains`` (places in ``GRAINS``), ``spans`` ([m, 2]) and ``vectors`` ([m, dim], to be
@@ -128,9 +129,12 @@ class Columns:
         """Return which passages are in a part of the library, bool [n]; None if it is all of it."""
         if scope is None:
             return None
-        mask = np.ones(len(self.passages), bool)
-        if scope.documents is not None:
-            mask &= np.isin(self.documents, np.array(scope.documents, np.int64))
+        mask = np.full(len(self.passages), scope.documents is None)
+        wanted = np.array(scope.documents or (), np.int64)
+        starts = np.searchsorted(self.documents, wanted)
+        ends = np.searchsorted(self.documents, wanted, "right")
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            mask[start:end] = True
         if scope.kinds is not None:
             mask &= np.isin(self.kinds, [KINDS.index(kind) for kind in scope.kinds])
         return mask

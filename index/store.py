@@ -243,11 +243,12 @@ class Library:
 
         With their cosines, best first, ties by place. All are measured where few are inside.
         """
-        among = None if mask is None else mask[self._columns.owners]
+        few = None if mask is None else self._few(mask)
         rough: Iterable[Positions]
-        if among is not None and int(among.sum()) <= FLAT:
-            rough = [np.flatnonzero(among)] * len(questions)
+        if few is not None:
+            rough = [few] * len(questions)
         else:
+            among = None if mask is None else mask[self._columns.owners]
             rough = self._index.nearest(questions, limit, among)
         found = []
         for vector, places in zip(questions, rough, strict=True):
@@ -256,6 +257,14 @@ class Library:
             best = _best(cosines, limit, np.arange(len(places)))
             found.append((places[best], cosines[best]))
         return found
+
+    def _few(self, mask: Mask) -> Positions | None:
+        """Return the places of the segments of a part of the library; None if they are more than ``FLAT``."""
+        places = np.flatnonzero(mask)
+        if len(places) > FLAT:  # nearly every passage has one
+            return None
+        found, _ = self._columns.segments_of(places)
+        return found if len(found) <= FLAT else None
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""

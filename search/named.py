@@ -1,8 +1,9 @@
 """The years and places that a question names, and whether a passage tells of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from index.terms import fold, numeral, tidy
@@ -91,7 +92,7 @@ def may_tell(named: Named, passage: Passage) -> bool:
     return any(place in around or PROVINCE_OF.get(place) == own for place in named.places)
 
 
-def _told(passage: Passage) -> Iterator[set[int]]:
+def _told(passage: Passage) -> Iterator[Set[int]]:
     """Yield the years that a passage tells of, those first that are found at once.
 
     That of its report if no heading names one, and the next for what is planned. A report on the work
@@ -110,15 +111,25 @@ def _told(passage: Passage) -> Iterator[set[int]]:
         else:
             ahead = passage.kind == "计划"
             yield {report.year, report.year + ahead, *written(report.title or "")}
-    text = fold(passage.text)
-    around = "\n".join((*map(fold, _above(passage)), text))
-    yield written(around) | _stretches(around)
-    yield from (set(range(int(begin), last + 1)) for begin in _SINCE.findall(around))
-    yield {report.year + apart for words, apart in _NEAR if words.search(text)}
+    yield _in_words(passage.text, _above(passage), report.year - given, report.year, last)
+
+
+@lru_cache(1_000)  # the passages of one report come up again and again
+def _in_words(text: str, above: Sequence[str], done: int, year: int, last: int) -> frozenset[int]:
+    """Return the years that a text and what stands above it name, in a report of this ``year``.
+
+    ``done`` is the newest year that is over in it, ``last`` the last that the text may tell of.
+    """
+    text = fold(text)
+    around = "\n".join((*map(fold, above), text))
+    years = written(around) | _stretches(around)
+    years.update(*(range(int(begin), last + 1) for begin in _SINCE.findall(around)))
+    years.update(year + apart for words, apart in _NEAR if words.search(text))
     for counts in _BACK.findall(text):
-        yield set(range(report.year - numeral("".join(counts)) - given, last + 1))
+        years.update(range(done - numeral("".join(counts)), last + 1))
     for count in _AHEAD.findall(text):
-        yield set(range(report.year, report.year + numeral(count) + 1))
+        years.update(range(year, year + numeral(count) + 1))
+    return frozenset(years)
 
 
 def done_in(passage: Passage) -> int | None:
