@@ -30,7 +30,10 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
-_REPORT = re.compile(rf"(?<!\d)({_ONE}|{_CHINESE})年?度?的?[\u4e00-\u9fff]{{0,8}}{WORK}")
+_YEAR = rf"(?<!\d)({_ONE}|{_CHINESE})年?度?的?"
+_REPORT = re.compile(
+    rf"{_YEAR}(?:\d{{1,2}}月)?(?:\d{{1,2}}日)?[\u4e00-\u9fff]{{0,8}}{WORK}|政府的?{_YEAR}工作报告"
+)
 """A report on the work of a government as it is called: by the year in which it is given."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
@@ -48,7 +51,7 @@ class Named:
     def of(cls, question: str, regions: Iterable[str]) -> Self:
         """Read a folded question; ``regions`` are places that report, looked for beside ``places``."""
         asked = _NOT_ASKED.sub("", question)
-        of_work = frozenset(map(numeral, _REPORT.findall(asked)))
+        of_work = frozenset(numeral(m[1] or m[2]) for m in _REPORT.finditer(asked))
         dated = _REPORT.sub("", asked)
         years = {numeral(year) for year in _ASKED.findall(dated)} | _stretches(dated)
         places = places_in(asked)
