@@ -1,7 +1,7 @@
 """The years and places that a question names, and whether a passage tells of them."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -16,7 +16,7 @@ _WRITTEN = re.compile(rf"(?<!\d){_ONE}(?!\d)|{_CHINESE}")
 _RANGE = re.compile(rf"(?<!\d)({_ONE})年?(?:\d+月)?(?:至|到|[-—–~]+)({_ONE})(?!\d)")
 _SINCE = re.compile(rf"(?<!\d)({_ONE})年?(?:以来|以后|起|至今)")
 _PLAN = re.compile(r"(?<!第)十([一二三四五六七八九])五(?!年)")
-_COUNT = r"((?<!\d)\d{1,2}|[二两三四五六七八九十]+)"
+_COUNT = r"(?<![\d二两三四五六七八九十])(\d{1,2}|[二两三四五六七八九十]{1,3})"
 _BACK = re.compile(rf"(?:过去|近|这|此前|前)的?{_COUNT}年|{_COUNT}年[来间内]")
 _AHEAD = re.compile(rf"(?:今后|未来)的?{_COUNT}年")
 _NEAR = (
@@ -30,11 +30,14 @@ _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
 )
 """Years of a document's number and of the day when something was given: not those asked about."""
-_YEAR = rf"(?<!\d)({_ONE}|{_CHINESE})年?度?的?"
+_DAY = r"年?{}(?:\d{{1,2}}月)?(?:\d{{1,2}}日)?(?!起|以来|以后)的?"
+_HELD = r"(?:在[\u4e00-\u9fff]{4,40}会议上)?[\u4e00-\u9fff]{0,8}"
 _REPORT = re.compile(
-    rf"{_YEAR}(?:\d{{1,2}}月)?(?:\d{{1,2}}日)?[\u4e00-\u9fff]{{0,8}}{WORK}|政府的?{_YEAR}工作报告"
+    rf"(?<!\d)(?P<year>{_ONE}|{_CHINESE}){_DAY.format('度?')}{_HELD}{WORK}"
+    rf"|政府的?(?P<own>{_ONE}|{_CHINESE}){_DAY.format('')}工作报告"
 )
-"""A report on the work of a government as it is called: by the year in which it is given."""
+"""A report on the work of a government as it is called: by the year or the day on which it is given.
+政府2018年度工作报告 is no name: the year may be the one that is reported on."""
 _ASKED = re.compile(rf"(?<!\d){_ONE}(?=年|(?:至|到|和|与|、|[-—–~]+){_ONE}年)|{_CHINESE}")
 
 
@@ -51,7 +54,7 @@ class Named:
     def of(cls, question: str, regions: Iterable[str]) -> Self:
         """Read a folded question; ``regions`` are places that report, looked for beside ``places``."""
         asked = _NOT_ASKED.sub("", question)
-        of_work = frozenset(numeral(m[1] or m[2]) for m in _REPORT.finditer(asked))
+        of_work = frozenset(numeral(m["year"] or m["own"]) for m in _REPORT.finditer(asked))
         dated = _REPORT.sub("", asked)
         years = {numeral(year) for year in _ASKED.findall(dated)} | _stretches(dated)
         places = places_in(asked)
@@ -118,7 +121,7 @@ def _told(passage: Passage) -> Iterator[Set[int]]:
 
 
 @lru_cache(1_000)  # the passages of one report come up again and again
-def _in_words(text: str, above: Sequence[str], done: int, year: int, last: int) -> frozenset[int]:
+def _in_words(text: str, above: tuple[str, ...], done: int, year: int, last: int) -> frozenset[int]:
     """Return the years that a text and what stands above it name, in a report of this ``year``.
 
     ``done`` is the newest year that is over in it, ``last`` the last that the text may tell of.

@@ -83,7 +83,11 @@ def test_a_plan_of_a_government_is_of_the_year_of_its_report(passage: Passage) -
         ("二〇一九年郑州市政府工作报告里受理多少件", True),
         ("2019年1月27日郑州市政府工作报告里受理多少件", True),
         ("郑州市政府2019年工作报告里受理多少件", True),
-        ("郑州市人民政府的2018年度工作报告里受理多少件", False),
+        ("郑州市人民政府的2018年工作报告里受理多少件", False),
+        ("郑州市政府2018年1月的工作报告里受理多少件", False),
+        ("郑州市人民政府2018年度工作报告里受理多少件", True),
+        ("2018年1月27日在市第十五届人民代表大会第二次会议上的政府工作报告里受理多少件", False),
+        ("2018年1月1日起受理多少件，政府工作报告怎么说", True),
         ("2019年政府工作报告里2018年受理多少件", True),
         ("2019年政府工作报告里2019年受理多少件", False),
         ("2018年受理多少件", True),
@@ -242,3 +246,11 @@ def test_a_year_or_place_that_the_report_does_not_tell_of_is_not_found(real: Pat
     for question in ("2015年受理行政复议案件多少件", "湖北受理行政复议案件多少件"):
         other = search(question, library=real)
         assert (other.found, other.answer, len(other)) == (False, None, 5)
+
+
+def test_a_numeral_without_end_is_no_count_of_years(passage: Passage) -> None:
+    said = f"近{'九' * 5_000}年来受理5件。"
+    document = replace(passage.document, text=said)
+    about = replace(passage, document=document, spans=((0, len(said)),))
+    assert may_tell(Named.of("2019年受理多少件", ()), about)
+    assert not may_tell(Named.of("1919年受理多少件", ()), about)
