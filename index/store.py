@@ -259,12 +259,15 @@ class Library:
         return found
 
     def _few(self, mask: Mask) -> Positions | None:
-        """Return the places of the segments of a part of the library; None if they are more than ``FLAT``."""
+        """Return the places of the segments of a part of the library.
+
+        None if the segments, or the passages already, are more than ``FLAT``.
+        """
         places = np.flatnonzero(mask)
-        if len(places) > FLAT:  # nearly every passage has one
+        if len(places) > FLAT:
             return None
-        found, _ = self._columns.segments_of(places)
-        return found if len(found) <= FLAT else None
+        starts, ends = self._columns.bounds(places)
+        return None if (ends - starts).sum() > FLAT else self._columns.segments_of(places)[0]
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""

@@ -130,7 +130,7 @@ def folded(text: str, spans: Sequence[Span]) -> Stretches:
 
 
 def holding(stretches: Stretches, term: str) -> list[int]:
-    """Return the places of the stretches that hold a term, as ``terms`` would tell of each alone.
+    """Return the places of the stretches that hold a term, ascending, as ``terms`` would tell of each alone.
 
     But for a number that the edge of another stretch cuts: 12，644.
     """

@@ -50,13 +50,14 @@ def _shares(stretches: Stretches, weights: Mapping[str, float]) -> list[float]:
 
 
 class _Cut(NamedTuple):
-    """The sentences of a passage, and behind these their clauses: ``places`` of the segments, and folded.
+    """The sentences of a passage, and behind these their clauses.
 
-    ``clauses`` says which of all these are those of each sentence, half-open.
+    ``places`` is where each stands among the segments, ``stretches`` their texts; ``clauses`` which of
+    all these are those of each sentence, half-open.
     """
 
-    places: list[int]
-    clauses: list[tuple[int, int]]
+    places: tuple[int, ...]
+    clauses: tuple[tuple[int, int], ...]
     stretches: Stretches
 
 
@@ -69,8 +70,8 @@ def _cut(text: str, segments: tuple[Segment, ...]) -> _Cut:
     ends = itertools.accumulate(map(len, inside), initial=len(whole))
     both = [*whole, *itertools.chain.from_iterable(inside)]
     return _Cut(
-        [places[segment] for segment in both],
-        list(itertools.pairwise(ends)),
+        tuple(places[segment] for segment in both),
+        tuple(itertools.pairwise(ends)),
         folded(text, [(segment.start, segment.end) for segment in both]),
     )
 
@@ -86,8 +87,8 @@ def answer_marks(passage: Passage, answer: Span) -> tuple[Span, ...]:
 
     An answer that runs over several sentences is its own sentence.
     """
-    holding = [s for s in passage.segments if s.grain != "clause" and s.covers(*answer)]
-    least = min(holding, key=lambda s: s.end - s.start, default=None)
+    around = [s for s in passage.segments if s.grain != "clause" and s.covers(*answer)]
+    least = min(around, key=lambda s: s.end - s.start, default=None)
     whole = _trim(passage.text, least.start, least.end) if least else answer
     return (whole, answer) if answer != whole else (whole,)
 

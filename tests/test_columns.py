@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import Library, add
+from index import Library, add, remove
 from index.changes import FolderWriter
 from index.columns import FILE, Columns, Scope
 from index.database import DATABASE, reading
@@ -112,6 +112,30 @@ def test_a_scope_holds_its_passages_and_only_these(two: Store, scope: Scope, whe
     sql = "SELECT DISTINCT passage_id FROM segments ORDER BY 1"
     with_segments = {id for (id,) in two._connection.execute(sql)}
     assert found.passages.tolist() == sorted(set(inside) & with_segments)
+
+
+def test_the_passages_of_a_report_stand_together_whatever_was_removed(
+    library: Path, tmp_path: Path, fake: FakeEncoder
+) -> None:
+    def write(number: int) -> None:
+        file = tmp_path / f"{number}.md"
+        file.write_text(f"甲市人民政府关于202{number}年度工作的报告\n{OTHER}", "utf-8")
+        add(file, library, encoder=fake)
+
+    for number in (1, 2, 3):
+        write(number)
+    for id in (2, 4):
+        remove(library, id)
+    (tmp_path / "1.md").unlink()
+    write(1)
+    with Library.open(library) as opened:
+        columns = opened._columns
+        assert sorted(set(columns.documents.tolist())) == [1, 3, 5]
+        assert (np.diff(columns.documents) >= 0).all()
+        for wanted in ((5, 1, 1), (9, 3), (2,), (5, 3, 1)):
+            mask = columns.within(Scope(wanted))
+            assert mask is not None
+            assert mask.tolist() == np.isin(columns.documents, wanted).tolist()
 
 
 def test_an_empty_library_has_empty_columns(tmp_path: Path, fake: FakeEncoder) -> None:

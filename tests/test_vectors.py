@@ -68,7 +68,7 @@ def recall(found: np.ndarray, stored: Vectors, questions: Vectors, limit: int = 
     return float(np.mean(shares))
 
 
-@pytest.mark.parametrize("count", [vectors.FLAT // 2, 2 * vectors.FLAT, 70_000])
+@pytest.mark.parametrize("count", [vectors.FLAT // 2, 2 * vectors.FLAT, 30_000, 70_000])
 def test_7_an_index_of_any_size_finds_the_nearest(
     real: Path, questions: Vectors, count: int
 ) -> None:
@@ -77,7 +77,7 @@ def test_7_an_index_of_any_size_finds_the_nearest(
     assert recall(places, stored, questions) >= 0.99
 
 
-@pytest.mark.parametrize("count", [15_000, 70_000])
+@pytest.mark.parametrize("count", [15_000, 30_000, 70_000])
 def test_7_an_index_of_any_size_finds_the_nearest_of_a_part(
     real: Path, questions: Vectors, count: int
 ) -> None:
@@ -216,6 +216,27 @@ def test_few_passages_among_many_are_all_looked_at(
         inside = opened.nearest(vector[None], 100, Scope((2,)))[0]
         sql = "SELECT count(*) FROM segments s JOIN passages p ON p.id = passage_id WHERE document_id = 2"
         assert opened._connection.execute(sql).fetchone() == (len(inside),)
+
+
+@pytest.mark.parametrize("flat", [50, 20])  # the part has 34 passages, and 379 segments
+def test_of_a_part_of_many_segments_nothing_beside_it_is_found(
+    large: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch, flat: int
+) -> None:
+    monkeypatch.setattr(store, "FLAT", flat)
+    add(write(REPORTS[0]), large, encoder=fake)
+    vector, wanted = fake.encode_query("洛阳受理案件多少件"), terms("洛阳受理案件多少件")
+    with Library.open(large) as opened:
+        columns = opened._columns
+        inside = np.flatnonzero((columns.documents == 1)[columns.owners])
+        assert opened._few(columns.documents == 1) is None
+        everywhere = opened.nearest(vector[None], 5)[0]
+        best = opened.nearest(vector[None], 5, Scope((1,)))[0]
+        exact = np.sort(columns.cosines(vector, inside))[::-1][:5]
+        assert [near for _, near in best] == pytest.approx(exact.tolist())
+        assert best != everywhere
+        assert {id for id, _ in best} <= set(columns.segments[inside].tolist())
+        found = opened.candidates(vector, wanted, near=200, lexical=30, scope=Scope((1,)))
+        assert set(found.documents.tolist()) == {1}
 
 
 @pytest.mark.parametrize("name", [vectors.FILE, COLUMNS])
