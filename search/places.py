@@ -44,7 +44,7 @@ _CITIES = {
     " 阿勒泰",
 }
 _PROVINCES = re.compile(
-    "|".join(["北京", "天津", "上海", "重庆", "香港", "澳门", "台湾", *_CITIES])
+    "|".join(["北京", "天津", "上海", "重庆", "香港", "澳门", "台湾", *_CITIES, "内蒙"])
 )
 _SUFFIX = re.compile("(?<=..)(?:市|州|地区)$")
 _WRITTEN = "|".join(city for cities in _CITIES.values() for city in cities.split())
@@ -65,4 +65,5 @@ PROVINCE_OF = {
 def places_in(text: str) -> list[str]:
     """Return the provinces and cities that a text names, as they are called without 市."""
     cities = [city for row in _ROW.findall(text) for city in _CITY.findall(row)]
-    return [*_PROVINCES.findall(text), *(_SUFFIX.sub("", city) for city in cities)]
+    provinces = ["内蒙古" if name == "内蒙" else name for name in _PROVINCES.findall(text)]
+    return [*provinces, *(_SUFFIX.sub("", city) for city in cities)]

@@ -88,6 +88,10 @@ def test_a_plan_of_a_government_is_of_the_year_of_its_report(passage: Passage) -
         ("郑州市人民政府2018年度工作报告里受理多少件", True),
         ("2018年1月27日在市第十五届人民代表大会第二次会议上的政府工作报告里受理多少件", False),
         ("2018年1月1日起受理多少件，政府工作报告怎么说", True),
+        ("2018年郑州市《政府工作报告》里受理多少件", False),
+        ("郑州市政府工作报告（2018）里受理多少件", False),
+        ("郑州市“政府工作报告”2018里受理多少件", False),
+        ("郑州市政府工作报告2018年受理多少件", True),
         ("2019年政府工作报告里2018年受理多少件", True),
         ("2019年政府工作报告里2019年受理多少件", False),
         ("2018年受理多少件", True),
@@ -181,6 +185,7 @@ def test_a_passage_tells_of_the_place_that_reports(
         ("日常德育、传承德孝、公安阳光执法、公益阳光", []),
         ("苏州河、峨眉山、黄浦江和大厦门前", []),
         ("湖南宁乡、陕西安康市", ["湖南", "陕西", "安康"]),
+        ("内蒙的鄂尔多斯和内蒙古的包头", ["内蒙古", "内蒙古", "鄂尔多斯", "包头"]),
     ],
 )
 def test_places_are_known_by_name(question: str, expected: list[str]) -> None:
@@ -254,3 +259,38 @@ def test_a_numeral_without_end_is_no_count_of_years(passage: Passage) -> None:
     about = replace(passage, document=document, spans=((0, len(said)),))
     assert may_tell(Named.of("2019年受理多少件", ()), about)
     assert not may_tell(Named.of("1919年受理多少件", ()), about)
+
+
+@pytest.mark.parametrize(
+    ("said", "years"),
+    [
+        ("收入1993.5万元，2000户、2011亿元", {2019}),
+        ("2016年以来建成3所", {2016, 2017, 2018, 2019}),
+        ("2018人代会和2016—2017年", {2016, 2017, 2018, 2019}),
+        ("产量为近5年新高、五年来最高", {2019}),
+        ("近2年建成3所", {2017, 2018, 2019}),
+    ],
+)
+def test_amounts_and_records_are_no_years(passage: Passage, said: str, years: set[int]) -> None:
+    document = replace(passage.document, text=said)
+    assert told(replace(passage, document=document, spans=((0, len(said)),))) == years
+
+
+@pytest.mark.parametrize(
+    ("said", "heading", "years"),
+    [
+        ("2007年达到24.66万亿元，比2002年增长65.5%", "过去五年工作回顾", {2002, 2007}),
+        ("城镇新增就业1000万人", "2008年主要任务", {2008}),
+        ("城镇新增就业1000万人，2018年以来最多", "主要任务", set(range(2018, 2101))),
+        ("城镇新增就业1000万人", "主要任务", set(range(2101))),
+    ],
+)
+def test_of_no_known_year_is_told_what_is_named(
+    passage: Passage, said: str, heading: str, years: set[int]
+) -> None:
+    assert passage.section
+    document = replace(passage.document, text=said, title=None, year=None)
+    section = replace(passage.section, path=(heading,))
+    about = replace(passage, document=document, spans=((0, len(said)),), section=section)
+    assert told(about) == years
+    assert may_tell(Named.of("2007年多少", ()), about) == (2007 in years)
