@@ -27,7 +27,7 @@ _NEAR = (
     (re.compile("明年|来年|下一?年|下一步"), 1),
 )
 
-_LAST = 2_100  # of what goes on without an end
+_ANY = range(1_900, 2_100)
 _GIVEN = "印发|发布|公布|报送|签发|下发|出台|通过|施行|修订|修正"
 _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
@@ -144,9 +144,13 @@ def _in_words(text: str, above: tuple[str, ...], done: int, year: int, last: int
 
 @lru_cache(1_000)
 def _without_year(text: str, above: tuple[str, ...]) -> frozenset[int]:
-    """Return the years that a text may tell of in a report of no known year: any where it names none."""
-    named = _in_figures("\n".join(map(fold, (*above, text))), _LAST)
-    return frozenset(named or range(_LAST + 1))
+    """Return the years that a text may tell of in a report of no known year: any where it names none.
+
+    What has gone on since one of them goes on to the year after the newest.
+    """
+    around = "\n".join(map(fold, (*above, text)))
+    named = written(around) | _stretches(around)
+    return frozenset(_in_figures(around, max(named) + 1) if named else _ANY)
 
 
 def _in_figures(text: str, last: int) -> set[int]:
