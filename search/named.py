@@ -38,7 +38,7 @@ _HELD = r"(?:在[\u4e00-\u9fff]{4,40}会议上)?[\u4e00-\u9fff]{0,8}"
 _REPORT = re.compile(
     rf"(?<!\d)(?P<year>{_ONE}|{_CHINESE}){_DAY.format('度?')}{_HELD}[《“「]?{WORK}"
     rf"|政府的?(?P<own>{_ONE}|{_CHINESE}){_DAY.format('')}工作报告"
-    rf"|{WORK}[》”」]?(?:[（(](?P<inside>{_ONE})年?[）)]|(?P<behind>{_ONE})(?![\d年.]))"
+    rf"|{WORK}[》”」]?(?:[（(](?P<inside>{_ONE})年?[）)]|(?P<behind>{_ONE})(?!年|\.?\d|{_UNIT}))"
 )
 """A report on the work of a government as it is called: by the year or the day on which it is given.
 政府2018年度工作报告 is no name: the year may be the one that is reported on."""

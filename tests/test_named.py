@@ -107,6 +107,10 @@ def test_a_report_on_work_is_named_by_the_year_in_which_it_is_given(
     assert may_tell(named, passage) == (2019 in named.years | named.reports)
 
 
+def test_an_amount_behind_the_name_of_a_report_is_no_year() -> None:
+    assert not Named.of("政府工作报告2000件、2011亿元里受理多少件", ()).reports
+
+
 def test_the_reader_is_told_the_year_of_what_was_done_where_no_heading_is(passage: Passage) -> None:
     given = replace(passage.document, title="2019年河南省政府工作报告")
     assert passage.section
