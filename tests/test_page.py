@@ -128,7 +128,7 @@ def test_a_bad_question_leaves_no_old_mark(page: Page) -> None:
 
 def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
     page.goto(f"{address}/?__theme=dark")
-    page.wait_for_selector(BOX)
+    page.wait_for_selector("html[data-ready]")
     ask(page, QUESTION)
     color = "(node) => getComputedStyle(node).color"
     for mark in ("mark", "mark b"):

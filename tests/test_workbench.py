@@ -323,7 +323,7 @@ def test_its_health_is_told(address: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, address: str, theme: str) -> None:
     page.goto(f"{address}/?__theme={theme}")
-    page.wait_for_selector(BOX)
+    page.wait_for_selector("html[data-ready]")
     for name in ("提问", "核对引文", "证据", "资料库"):
         tab(page, name)
         if name == "提问":
