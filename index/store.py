@@ -266,8 +266,8 @@ class Library:
         places = np.flatnonzero(mask)
         if len(places) > FLAT:
             return None
-        starts, ends = self._columns.bounds(places)
-        return None if (ends - starts).sum() > FLAT else self._columns.segments_of(places)[0]
+        found, _ = self._columns.segments_of(places)
+        return found if len(found) <= FLAT else None
 
     def copies(self, digests: Sequence[bytes], scope: Scope | None = None) -> dict[int, bytes]:
         """Return all passages with one of these digests by id, in the order of the library."""

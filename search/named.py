@@ -27,7 +27,7 @@ _NEAR = (
     (re.compile("明年|来年|下一?年|下一步"), 1),
 )
 
-_ANY = range(1_900, 2_100)
+_ANY = range(1_900, 2_100)  # all that are taken for years: see ``_ONE``
 _GIVEN = "印发|发布|公布|报送|签发|下发|出台|通过|施行|修订|修正"
 _NOT_ASKED = re.compile(
     rf"[〔\[(]{_ONE}(?:年[^〕\])]*)?[〕\])]|{_ONE}年(?:\d+月)?(?:\d+日)?的?(?:{_GIVEN})"
@@ -133,7 +133,8 @@ def _in_words(text: str, above: tuple[str, ...], done: int, year: int, last: int
     ``done`` is the newest year that is over in it, ``last`` the last that the text may tell of.
     """
     text = fold(text)
-    years = _in_figures("\n".join((*map(fold, above), text)), last)
+    around = "\n".join((*map(fold, above), text))
+    years = written(around) | _stretches(around) | _since(around, last)
     years.update(year + apart for words, apart in _NEAR if words.search(text))
     for counts in _BACK.findall(text):
         years.update(range(done - numeral("".join(counts)), last + 1))
@@ -150,14 +151,12 @@ def _without_year(text: str, above: tuple[str, ...]) -> frozenset[int]:
     """
     around = "\n".join(map(fold, (*above, text)))
     named = written(around) | _stretches(around)
-    return frozenset(_in_figures(around, max(named) + 1) if named else _ANY)
+    return frozenset(named | _since(around, max(named) + 1) if named else _ANY)
 
 
-def _in_figures(text: str, last: int) -> set[int]:
-    """Return the years that a text names; what has gone on since one of them goes on to the ``last``."""
-    years = written(text) | _stretches(text)
-    years.update(*(range(int(begin), last + 1) for begin in _SINCE.findall(text)))
-    return years
+def _since(text: str, last: int) -> set[int]:
+    """Return the years of what has gone on since one that a text names: 2016年以来, to the ``last``."""
+    return {y for begin in _SINCE.findall(text) for y in range(int(begin), last + 1)}
 
 
 def done_in(passage: Passage) -> int | None:

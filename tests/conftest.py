@@ -26,6 +26,7 @@ from index.library import DEFAULT_REPORTS, add
 ROOT = Path(__file__).parents[1]
 REPORT = DEFAULT_REPORTS / "zhengzhou-2019.md"
 BOX = "#yj-question textarea, #yj-question input"
+READY = "html[data-ready]"  # what is asked before is not heard
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -156,7 +157,7 @@ def visit(browser: Browser, address: str, size: tuple[int, int], name: str) -> I
     page.requested = []  # type: ignore[attr-defined]
     page.on("request", lambda asked: page.requested.append(asked.url))  # type: ignore[attr-defined]
     page.goto(address)
-    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(READY)
     yield page
     shots = ROOT / ".ci" / "out"
     shots.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from index import Encoder, add
 from search import compare, search
 from search.citation import STYLES, reference
-from tests.conftest import BOX, REPORT, ROOT, ask, serve, visit
+from tests.conftest import BOX, READY, REPORT, ROOT, ask, serve, visit
 
 QUESTION = "行政复议受理了多少件？"
 WORDS = (
@@ -128,7 +128,7 @@ def test_a_bad_question_leaves_no_old_mark(page: Page) -> None:
 
 def test_dark_marks_are_dark_on_light(page: Page, address: str) -> None:
     page.goto(f"{address}/?__theme=dark")
-    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(READY)
     ask(page, QUESTION)
     color = "(node) => getComputedStyle(node).color"
     for mark in ("mark", "mark b"):

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 from index import Encoder, add, open_library
 from search import check, compare, search
 from search.records import of_checked, of_results, of_row
-from tests.conftest import BOX, REPORT, ask, serve, visit
+from tests.conftest import BOX, READY, REPORT, ask, serve, visit
 
 QUESTION = "行政复议受理了多少件？"
 IN_ONE = "郑州怎样优化营商环境？"
@@ -323,7 +323,7 @@ def test_its_health_is_told(address: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, address: str, theme: str) -> None:
     page.goto(f"{address}/?__theme={theme}")
-    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(READY)
     for name in ("提问", "核对引文", "证据", "资料库"):
         tab(page, name)
         if name == "提问":
