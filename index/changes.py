@@ -20,6 +20,7 @@ from index.database import (
     check_format,
     facts,
     made_by,
+    newest,
     reading,
     set_facts,
     told,
@@ -41,12 +42,7 @@ class FolderWriter:
 
     def version(self) -> str | None:
         """Return what tells one state of one library from every other; None where nothing is yet."""
-        with told(self._folder):
-            if not (self._folder / DATABASE).is_file():
-                return None
-            with reading(self._folder) as connection:
-                known = facts(connection)
-                return version_of(known) if known.get("generation") else None
+        return newest(self._folder)
 
     def create(self, model: Model, probes: Callable[[], Vectors]) -> None:
         """Make an empty library for the vectors of a model, if there is none in the folder.

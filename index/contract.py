@@ -82,6 +82,9 @@ class Store(Protocol):
     def version(self) -> str:
         """What tells one state of one library from every other."""
 
+    def is_newest(self) -> bool:
+        """Whether nothing was added to the library or removed from it since it was opened."""
+
     @property
     def model(self) -> Model:
         """The encoder that the library was made by."""

@@ -162,6 +162,29 @@ def facts(connection: sqlite3.Connection) -> dict[str, Any]:
     return dict(connection.execute("SELECT key, value FROM meta").fetchall())
 
 
+def newest(folder: Path) -> str | None:
+    """Return the version of the newest generation; None where nothing is yet."""
+    with told(folder):
+        if not (folder / DATABASE).is_file():
+            return None
+        with reading(folder) as connection:
+            known = facts(connection)
+            return version_of(known) if known.get("generation") else None
+
+
+def traces(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """Return what is not the same any more once anybody has written: place, size and time of each file."""
+    return tuple(map(_trace, (folder / DATABASE, folder / f"{DATABASE}-wal", folder / SEAL)))
+
+
+def _trace(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def version_of(known: dict[str, Any]) -> str:
     """Return what tells one state of one library from every other."""
     return f"{known['library']}:{known['generation']}"

@@ -19,7 +19,17 @@ import numpy.typing as npt
 from index import derived, seal
 from index.columns import Mask, Positions, Scope, unpack
 from index.contract import Candidates, Entry, ask_probes
-from index.database import DATABASE, check_format, connect, facts, made_by, told, version_of
+from index.database import (
+    DATABASE,
+    check_format,
+    connect,
+    facts,
+    made_by,
+    newest,
+    told,
+    traces,
+    version_of,
+)
 from index.encoder import Vectors
 from index.errors import ReportError
 from index.types import Document, Field, Kind, Passage, Report, Section, Segment, Span
@@ -36,6 +46,7 @@ class Library:
         self._lock = threading.Lock()
         self._documents: dict[int, Document] = {}
         self._held: dict[int, Passage] = {}
+        self._traces: object = None
         self._facts = facts(connection)
         self.version = version_of(self._facts)
         self.model = made_by(self._facts)
@@ -77,6 +88,19 @@ class Library:
     def __len__(self) -> int:
         """Return the number of passages."""
         return len(self._columns.passages)
+
+    def is_newest(self) -> bool:
+        """Whether nothing was added or removed since.
+
+        The database is asked only where its files have changed: to open it takes 0.9 ms.
+        """
+        with told(self.folder):
+            found = traces(self.folder)
+        if found != self._traces:
+            if newest(self.folder) != self.version:
+                return False
+            self._traces = found
+        return True
 
     @property
     def probes(self) -> Vectors:

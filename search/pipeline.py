@@ -270,11 +270,11 @@ def open_once(library: Location | str | None = None) -> Opened:
         )
     where = locate(library)
     with _opening.setdefault(where, threading.Lock()):
-        known, newest = _opened.get(where), writer(where).version()
-        if known and known.library.version == newest:
+        known = _opened.get(where)
+        if known and known.library.is_newest():
             return known
         loaded = known.encoder if known else None
-        if known and newest:
+        if known and writer(where).version():
             del known, _opened[where]  # closes it, unless another thread still reads it
             settle(where)
         fresh, encoder = open_library(None if library is None else where, encoder=loaded)

@@ -26,7 +26,7 @@ from index import (
     verify,
 )
 from index.columns import unpack
-from index.database import DATABASE, SEAL, writing
+from index.database import DATABASE, SEAL, newest, writing
 from index.library import open_library, publish
 from index.outline import outline
 from search import pipeline, search
@@ -306,6 +306,39 @@ def test_search_sees_what_was_added_since(library: Path, write: Write, fake: Fak
     answers(library)
     add(write(OTHER), library, encoder=fake)
     assert "41 件" in answers(library, "洛阳市受理行政复议案件多少件")[0][0]
+
+
+def test_a_library_is_opened_again_only_when_its_files_have_changed(
+    library: Path, write: Write, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(store, "newest", lambda folder: asked.append(folder) or newest(folder))
+    with Library.open(library) as reader:
+        assert reader.is_newest() and reader.is_newest() and len(asked) == 1
+        (library / SEAL).unlink()  # as who writes does first
+        assert reader.is_newest() and reader.is_newest() and len(asked) == 2
+        add(write(OTHER), library, encoder=fake)
+        assert not reader.is_newest()
+    with Library.open(library) as reader:
+        assert reader.is_newest()
+        remove(library, reader.entries()[0].id)
+        assert not reader.is_newest()
+        shutil.rmtree(library)
+        assert not reader.is_newest()
+
+
+@pytest.mark.parametrize("put", [shutil.copy, shutil.copy2, os.replace])
+def test_another_library_in_the_place_of_an_open_one_is_noticed(
+    library: Path, tmp_path: Path, write: Write, fake: FakeEncoder, put: Callable[..., Any]
+) -> None:
+    add(write(OTHER), tmp_path / "other", encoder=fake)
+    expected = answers(tmp_path / "other")
+    pipeline._opened.clear()
+    assert answers(library) != expected
+    assert answers(library) != expected  # looks at the files only
+    for file in sorted((tmp_path / "other").iterdir()):
+        put(file, library / file.name)
+    assert answers(library) == expected
 
 
 def test_a_library_slow_to_open_holds_up_no_other(

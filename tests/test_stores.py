@@ -292,6 +292,15 @@ def test_an_open_reader_of_milvus_sees_what_was_there_when_it_opened(
     assert "安阳" in search("安阳受理案件", library=moved)[0].document.title
 
 
+def test_a_reader_knows_whether_it_is_of_the_newest(
+    store: Store, folder: Path, write: Write, fake: FakeEncoder
+) -> None:
+    where = store._at if isinstance(store, MilvusLibrary) else folder
+    assert store.is_newest() and store.is_newest()
+    add(write("洛阳市人民政府关于2020年度工作的报告\n受理 9 件。\n", "c.md"), where, encoder=fake)
+    assert not store.is_newest()
+
+
 def test_the_share_of_the_words_is_at_most_1_in_milvus(moved: Location) -> None:
     for question in ("工作", "受理案件", "2021年度工作的报告"):
         opened = pipeline.open_once(moved)

@@ -26,6 +26,7 @@ from index.milvus.server import (
     load_facts,
     made_by,
     told,
+    version_of,
 )
 from index.types import Document, Passage, Section
 
@@ -47,7 +48,7 @@ class MilvusLibrary:
         self._records: dict[int, Record] = {}
         self._rarities: dict[str, float] = {}
         self.model = made_by(address, known)
-        self.version = f"{known['library']}:{known.get('generation', '')}"
+        self.version = version_of(known)
         self.probes = _stacked(fetch(address, "probes", "", "id", "vector"), self.model.dim)
         rows = fetch(address, "documents", "", *_ENTRY)
         self._known = {row["id"]: row for row in sorted(rows, key=lambda row: int(row["id"]))}
@@ -68,6 +69,11 @@ class MilvusLibrary:
                     "或用 python -m index migrate 地址 把现有的资料库搬过去。"
                 )
             return cls(address, known)
+
+    def is_newest(self) -> bool:
+        """Whether nothing was added or removed since."""
+        with told(self._at):
+            return version_of(load_facts(self._at)) == self.version
 
     def close(self) -> None:
         """Do nothing: the connection is shared."""

@@ -191,6 +191,11 @@ def load_facts(address: Address) -> dict[str, Any]:
     return {row["key"]: json.loads(row["value"]) for row in rows}
 
 
+def version_of(known: dict[str, Any]) -> str:
+    """Return what tells one state of one library from every other."""
+    return f"{known.get('library')}:{known.get('generation', '')}"
+
+
 def set_facts(address: Address, **values: Any) -> None:
     """Record what the library says of itself."""
     rows = [{"key": k, "value": json.dumps(v), "none": NO_VECTOR} for k, v in values.items()]

@@ -35,6 +35,7 @@ from index.milvus.server import (
     quoted,
     set_facts,
     told,
+    version_of,
 )
 from index.types import Report
 
@@ -55,7 +56,7 @@ class MilvusWriter:
         """Return what tells one state of one library from every other; None where nothing is yet."""
         with told(self._at):
             known = load_facts(self._at)
-            return f"{known['library']}:{known['generation']}" if "generation" in known else None
+            return version_of(known) if "generation" in known else None
 
     def create(self, model: Model, probes: Callable[[], Vectors]) -> None:
         """Make an empty library for the vectors of a model, if there is none of this name.
