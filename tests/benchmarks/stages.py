@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +58,37 @@ class Watched:
         return getattr(self._inner, name)
 
 
-@dataclass(frozen=True, slots=True)
 class Asker:
-    """An opened library that is timed while it answers."""
+    """Asks a library as a user does, by ``search``, and times its encoder, its reader and what is between.
 
-    opened: Any
-    watch: Watch
+    One for a process: what it wraps stays wrapped.
+    """
+
+    def __init__(self, library: str) -> None:
+        from search import pipeline
+
+        self._library = library
+        self.watch = Watch()
+        self.opened: Any = None
+        self._prepare = pipeline.prepare
+        pipeline.prepare = self._watched
+        pipeline.open_once = self.watch.wrap("open", pipeline.open_once)
+        pipeline.rank = self.watch.wrap("rank", pipeline.rank)
+
+    def _watched(self, *given: Any) -> Any:
+        opened = self._prepare(*given)
+        reader = opened.reader and Watched(opened.reader, "read", self.watch, "read")
+        encoder = Watched(opened.encoder, "encode_query", self.watch, "embed")
+        self.opened = replace(opened, encoder=encoder, reader=reader)
+        return self.opened
 
     def ask(self, question: str) -> tuple[Any, dict[str, float]]:
         """Return what ``search`` returns, and the seconds of each stage and of the whole."""
         from search import pipeline
-        from search.query import normalise
 
         self.watch.noted.clear()
         begun = time.perf_counter()
-        results = pipeline.answer(normalise(question), self.opened, top_k=TOP_K)
+        results = pipeline.search(question, top_k=TOP_K, library=self._library)
         whole = time.perf_counter() - begun
         return results, _stages(self.watch, whole)
 
@@ -85,17 +101,6 @@ def _stages(watch: Watch, whole: float) -> dict[str, float]:
     return {**stages, "other": whole - sum(stages.values()), "total": whole}
 
 
-def asker(opened: Any) -> Asker:
-    """Return an opened library with timers around its encoder, its reader and ``rank``."""
-    from search import pipeline
-
-    watch = Watch()
-    pipeline.rank = watch.wrap("rank", getattr(pipeline.rank, "inner", pipeline.rank))
-    reader = opened.reader and Watched(opened.reader, "read", watch, "read")
-    encoder = Watched(opened.encoder, "encode_query", watch, "embed")
-    return Asker(replace(opened, encoder=encoder, reader=reader), watch)
-
-
 def cold(clock: Clock, library: str, question: str) -> dict[str, Any]:
     """Return the seconds of each stage from the start of the process to its first answer."""
     begun = time.monotonic()
@@ -104,22 +109,22 @@ def cold(clock: Clock, library: str, question: str) -> dict[str, Any]:
     from search import pipeline
 
     imported = time.monotonic()
-    watch = Watch()
+    asker = Asker(library)
+    watch = asker.watch
     opening.load_encoder = watch.wrap("models", opening.load_encoder)
     pipeline.load_reader = watch.wrap("models", pipeline.load_reader)
     Library.open = watch.wrap("library", Library.open)  # type: ignore[method-assign]
-    opened = pipeline.open_once(library)
-    ready = time.monotonic()
-    results, stages = asker(opened).ask(question)
-    models, loaded = watch.spent("models"), watch.spent("library")
+    results, stages = asker.ask(question)
+    opened, models, loaded = map(watch.spent, ("open", "models", "library"))
     return {
         "stages": {
+            **stages,
             "process": begun - clock.started,
             "import": imported - begun,
             "models": models,
             "library": loaded,
-            "prepare": ready - imported - models - loaded,
-            **{stage: stages[stage] for stage in WARM},
+            "prepare": opened - models - loaded,
+            "other": stages["other"] - opened,
             "total": clock.since_start(),
         },
         "hits": len(results),
@@ -129,17 +134,18 @@ def cold(clock: Clock, library: str, question: str) -> dict[str, Any]:
 def warm(clock: Clock, library: str, questions: str, limit: int) -> dict[str, Any]:
     """Return the stages of each question in a warm process, what was found, and the memory.
 
+    ``beside`` is what each costs beside its embedding and its reading, as a share of the embedding.
     ``limit`` takes that many questions, evenly spread; 0 all. Tokens are those that the encoder and
     the reader are given, for the formula of their cost.
     """
     from search import pipeline
     from search.evaluation import answers, load_questions
 
-    opened = pipeline.open_once(library)
+    timed = Asker(library)
+    pipeline.open_once(library)
     held = own_memory()
     asked = load_questions(Path(questions))
     asked = asked[:: max(1, len(asked) // limit)][:limit] if limit else asked
-    timed = asker(opened)
     for question in asked[:3]:  # sessions are made at the first, pages are read
         timed.ask(question.text)
     _forget(timed)
@@ -152,6 +158,7 @@ def warm(clock: Clock, library: str, questions: str, limit: int) -> dict[str, An
     return {
         "questions": len(asked),
         "stages": {stage: [row[stage] for row in rows] for stage in (*WARM, "total")},
+        "beside": [(row["retrieve"] + row["other"]) / row["embed"] for row in rows],
         "hit_1": sum(right) / max(1, len(right)),
         "tokens": _tokens(timed, len(asked)),
         "open_mb": held,
