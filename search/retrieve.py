@@ -1,5 +1,6 @@
 """Rank the passages of a library for a question: dense and lexical evidence, fused by weight."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,16 +89,17 @@ def retrieve(
             for scope in scopes
         ]
     )
-    cosines = found.cosines.astype(float)
-    dense = (cosines - floor.mean) / (1 - floor.mean)
-    shares = found.bm25 / (sum(weights.values()) * (K1 + 1) or 1.0)  # a term scores k1 + 1 at most
-    fused = (dense + LEXICAL_WEIGHT * shares) / (1 + LEXICAL_WEIGHT)
-    if where.bonus:
-        fused += [where.bonus.get(id, 0.0) for id in found.documents.tolist()]
-    order = np.argsort(-fused, kind="stable")
-    columns = (found.passages, found.digests, np.clip(fused, 0.0, 1.0), cosines, shares)
-    rows = zip(*(column[order].tolist() for column in columns), strict=True)
-    return list(map(Ranked._make, rows))
+    most = sum(weights.values()) * (K1 + 1) or 1.0  # a term scores k1 + 1 at most
+    columns = (found.passages, found.documents, found.digests, found.cosines, found.bm25)
+    scored = []
+    # One by one: for so few rows numpy takes a third longer.
+    for id, document, digest, cosine, bm25 in zip(*(c.tolist() for c in columns), strict=True):
+        dense, share = (cosine - floor.mean) / (1 - floor.mean), bm25 / most
+        fused = (dense + LEXICAL_WEIGHT * share) / (1 + LEXICAL_WEIGHT)
+        fused += where.bonus.get(document, 0.0)
+        scored.append((fused, Ranked(id, digest, min(max(fused, 0.0), 1.0), cosine, share)))
+    scored.sort(key=operator.itemgetter(0), reverse=True)
+    return [ranked for _, ranked in scored]
 
 
 def _together(sides: Sequence[Candidates]) -> Candidates:
