@@ -1,5 +1,6 @@
 """Check 25: what a store promises, by SQLite with FAISS and by Milvus, on the same reports."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -90,32 +91,28 @@ def scoped(store: Store, scope: Scope | None) -> Scope | None:
     return Scope(tuple(ids[place - 1] for place in scope.documents), scope.kinds)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("question", QUESTIONS[:3])
-def test_25_the_nearest_are_those_of_exact_search(
-    store: Store, fake: FakeEncoder, question: str, scope: Scope | None
-) -> None:
-    vector = fake.encode_query(question)
+def test_25_the_nearest_are_those_of_exact_search(store: Store, fake: FakeEncoder) -> None:
+    for question, scope in itertools.product(QUESTIONS[:3], SCOPES):
+        vector, part = fake.encode_query(question), scoped(store, scope)
 
-    def inside(place: int, kind: str) -> bool:
-        return scope is None or (
-            (scope.documents is None or place in scope.documents)
-            and (scope.kinds is None or kind in scope.kinds)
-        )
+        def inside(place: int, kind: str, scope: Scope | None = scope) -> bool:
+            return scope is None or (
+                (scope.documents is None or place in scope.documents)
+                and (scope.kinds is None or kind in scope.kinds)
+            )
 
-    expected = exact(store, vector, inside)
-    found = store.nearest(vector[None], 10, scoped(store, scope))[0]
-    assert [cosine for _, cosine in found] == pytest.approx(expected[:10], abs=_OFF)
-    cosines = store.candidates(vector, [], near=10, lexical=10, scope=scoped(store, scope)).cosines
-    assert max(cosines) == pytest.approx(expected[0], abs=_OFF)
+        expected = exact(store, vector, inside)
+        found = store.nearest(vector[None], 10, part)[0]
+        assert [cosine for _, cosine in found] == pytest.approx(expected[:10], abs=_OFF)
+        cosines = store.candidates(vector, [], near=10, lexical=10, scope=part).cosines
+        assert max(cosines) == pytest.approx(expected[0], abs=_OFF)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
 def test_25_both_stores_have_the_same_candidates(
-    folder: Path, moved: Location, fake: FakeEncoder, scope: Scope | None
+    folder: Path, moved: Location, fake: FakeEncoder
 ) -> None:
     with open_at(folder) as one, open_at(moved) as other:
-        for question in QUESTIONS:
+        for question, scope in itertools.product(QUESTIONS, SCOPES):
             vector, wanted = fake.encode_query(question), terms(question)
             sides = []
             for store in (one, other):
@@ -187,19 +184,19 @@ def _said(store: Store, passages: Mapping[int, Passage]) -> list[bytes]:
     return [digests[id] for id, passage in passages.items() if passage.segments]
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_both_answer_alike(folder: Path, moved: Location, question: str) -> None:
-    one, other = search(question, library=folder), search(question, library=moved)
-    assert (one.found, one[0].text, one[0].citation) == (
-        other.found,
-        other[0].text,
-        other[0].citation,
-    )
-    assert [h.marks for h in one if h.text == one[0].text] == [
-        h.marks for h in other if h.text == one[0].text
-    ]
-    assert one[0].score == pytest.approx(other[0].score, abs=0.1)
-    assert {hit.text for hit in one[:3]} & {hit.text for hit in other[:3]}
+def test_both_answer_alike(folder: Path, moved: Location) -> None:
+    for question in QUESTIONS:
+        one, other = search(question, library=folder), search(question, library=moved)
+        assert (one.found, one[0].text, one[0].citation) == (
+            other.found,
+            other[0].text,
+            other[0].citation,
+        )
+        assert [h.marks for h in one if h.text == one[0].text] == [
+            h.marks for h in other if h.text == one[0].text
+        ]
+        assert one[0].score == pytest.approx(other[0].score, abs=0.1)
+        assert {hit.text for hit in one[:3]} & {hit.text for hit in other[:3]}
 
 
 def test_both_filter_compare_and_check_alike(folder: Path, moved: Location) -> None:
