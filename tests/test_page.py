@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from index import Encoder, add
 from search import compare, search
@@ -112,6 +112,30 @@ def test_what_is_not_in_the_report_is_said(page: Page) -> None:
     expect(page.locator(".yj-note")).to_have_text(
         "报告中没有找到依据。以下段落仅供参考，不能作为依据。"
     )
+
+
+@pytest.mark.parametrize("press", ["Enter", "提问", "这份报告是谁签发的？"])
+def test_what_is_pressed_while_the_page_loads_is_done_when_it_has(
+    browser: Browser, address: str, press: str
+) -> None:
+    held: list[Route] = []
+    asked: list[str] = []
+    context = browser.new_context()
+    page = context.new_page()
+    page.on("request", lambda sent: asked.append(sent.url))
+    page.route("**/queue/join*", lambda route: held.append(route), times=1)
+    page.goto(address)
+    page.fill(BOX, QUESTION)
+    if press == "Enter":
+        page.press(BOX, press)
+    else:
+        page.get_by_role("button", name=press).click()
+    page.wait_for_timeout(300)  # in which it would be asked
+    assert sum("queue/join" in url for url in asked) == 1  # by the page itself, as it loads
+    held[0].continue_()
+    question = QUESTION if press in ("Enter", "提问") else press
+    page.wait_for_selector(f'#yj-results .yj-found[data-question="{question}"]')
+    context.close()
 
 
 def test_a_bad_question_gets_its_sentence(page: Page) -> None:

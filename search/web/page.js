@@ -211,13 +211,24 @@ const yiju = {
     yiju.one("#yj-remove").click();
   },
 
-  // What is pressed before this is not heard.
+  // --- the first moment: Gradio hears nothing until the page has loaded ------------------------
   ready() {
     yiju.showRecent(); yiju.showEvidence(); yiju.styles();
     document.documentElement.dataset.ready = "";
+    const held = yiju.held; yiju.held = null; held?.click();
+  },
+  // Hold the last button that is pressed until then; Enter in the question is 提问.
+  hold(event) {
+    if ("ready" in document.documentElement.dataset || event.isComposing || event.keyCode === 229) return;
+    const entered = event.key === "Enter" && event.target.closest?.("#yj-question");
+    const button = entered ? yiju.one("#yj-ask") : event.type === "click" && event.target.closest?.("button");
+    if (!button) return;
+    event.preventDefault(); event.stopImmediatePropagation();
+    yiju.held = button;
   },
 };
 
+["click", "keydown", "keypress"].forEach((kind) => document.addEventListener(kind, yiju.hold, true));
 document.addEventListener("click", (event) => {
   const on = (selector) => event.target.closest?.(selector);
   const within = on(".yj-card");
