@@ -99,9 +99,7 @@ def _compared(rows: Sequence[Row]) -> str:
 
 
 def _plain(results: Results) -> str:
-    lines = [] if results.found else ["报告中没有找到依据。"]
-    if results and not results.found:
-        lines.append("以下段落仅供参考，不能作为依据：\n")
+    lines = [f"{results.notice}\n"] if results.notice else []
     if results.answer:
         said = results.answer
         lines += [

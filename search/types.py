@@ -105,6 +105,15 @@ class Results(Sequence[Hit]):
     confidence: float | None = None
     answer: Answer | None = None
 
+    @property
+    def notice(self) -> str:
+        """What the asker must know before reading the hits; empty where they are evidence."""
+        if self.found:
+            return ""
+        if not self.hits:  # in all of a library something is always the nearest
+            return "没有符合所选条件的段落，请放宽条件再问。"
+        return "报告中没有找到依据。以下段落仅供参考，不能作为依据。"
+
     def __len__(self) -> int:
         return len(self.hits)
 

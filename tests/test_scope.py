@@ -14,6 +14,7 @@ from search import compare, search
 from search.figures import best_figure, figures
 from search.retrieve import Noise, Where, retrieve
 from search.scope import _place, _years
+from search.web.cards import cards
 from tests.conftest import FakeEncoder
 
 SAME = "各级各部门要加强组织领导，压实工作责任，确保各项任务落到实处，取得实效。"
@@ -119,6 +120,8 @@ def test_a_wrong_filter_is_one_chinese_sentence(
 def test_filters_that_leave_nothing_find_nothing(many: Path) -> None:
     results = search(QUESTION, library=many, documents="henan25.txt", years=2026)
     assert (len(results), results.found) == (0, False)
+    assert "没有符合所选条件的段落" in results.notice and results.notice in cards(results)
+    assert search(QUESTION, library=many, years=2026).notice == ""
 
 
 @pytest.mark.parametrize(

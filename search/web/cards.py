@@ -13,12 +13,11 @@ from search.web.markup import badge, escape, note
 
 
 def cards(results: Results, *, several: bool = False) -> str:
-    """Return the hits as HTML, or a plain sentence that nothing was found and the nearest.
+    """Return the hits as HTML, below their notice where there is one.
 
     With ``several`` reports in the library each card is headed by its own.
     """
-    nearest = "以下段落仅供参考，不能作为依据。" if results else ""
-    said = "" if results.found else note(f"报告中没有找到依据。{nearest}")
+    said = note(results.notice) if results.notice else ""
     said += _answer(results.answer) if results.answer else ""
     bar = f'<div class="yj-tools"><span>{len(results)} 段</span>{markup.styles()}</div>'
     shown = (_card(rank, hit, several=several) for rank, hit in enumerate(results, 1))
