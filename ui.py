@@ -155,7 +155,7 @@ def _asking(desk: Desk, first: Opened) -> tuple[list[gr.Dropdown], list[gr.compo
             elem_id="yj-question",
         )
         button = gr.Button("提问", variant="primary", scale=1, min_width=96, elem_id="yj-ask")
-        each = gr.Button("逐份对比", scale=1, min_width=96, visible=several)
+        each = gr.Button("逐份对比", scale=1, min_width=96, visible=several, elem_id="yj-each")
     with gr.Row(elem_classes="yj-examples"):
         examples = [gr.Button(example, size="sm", min_width=1) for example in EXAMPLES]
     gr.HTML('<div class="yj-recent"></div>')

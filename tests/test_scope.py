@@ -120,7 +120,7 @@ def test_a_wrong_filter_is_one_chinese_sentence(
 def test_filters_that_leave_nothing_find_nothing(many: Path) -> None:
     results = search(QUESTION, library=many, documents="henan25.txt", years=2026)
     assert (len(results), results.found) == (0, False)
-    assert "没有符合所选条件的段落" in results.notice and results.notice in cards(results)
+    assert "没有符合条件的段落" in results.notice and results.notice in cards(results)
     assert search(QUESTION, library=many, years=2026).notice == ""
 
 

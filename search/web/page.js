@@ -211,20 +211,22 @@ const yiju = {
     yiju.one("#yj-remove").click();
   },
 
-  // --- the first moment: Gradio hears nothing until the page has loaded ------------------------
+  // --- the first moment: Gradio may hear nothing until the page has loaded ---------------------
   ready() {
-    yiju.showRecent(); yiju.showEvidence(); yiju.styles();
     document.documentElement.dataset.ready = "";
-    const held = yiju.held; yiju.held = null; held?.click();
+    const held = yiju.held; yiju.held = null;
+    try { yiju.showRecent(); yiju.showEvidence(); yiju.styles(); } finally { held?.(); }
   },
-  // Hold the last button that is pressed until then; Enter in the question is 提问.
+  // Hold the question that is asked until then, the last if there are several.
   hold(event) {
     if ("ready" in document.documentElement.dataset || event.isComposing || event.keyCode === 229) return;
     const entered = event.key === "Enter" && event.target.closest?.("#yj-question");
-    const button = entered ? yiju.one("#yj-ask") : event.type === "click" && event.target.closest?.("button");
-    if (!button) return;
+    const pressed = event.type === "click" && event.target.closest?.("#yj-ask, #yj-each, .yj-examples button");
+    if (!entered && !pressed) return;
     event.preventDefault(); event.stopImmediatePropagation();
-    yiju.held = button;
+    const question = yiju.one("#yj-question :is(textarea, input)").value;  // loading may put another there
+    yiju.held = pressed && !pressed.id ? () => pressed.click()
+      : () => yiju.ask(question, pressed?.id === "yj-each" ? "compare" : "");
   },
 };
 
