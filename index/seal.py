@@ -6,7 +6,10 @@ library without one, after a crash say, is read unchecked.
 """
 
 import hashlib
+import os
 import sqlite3
+import threading
+from collections import OrderedDict
 from pathlib import Path
 
 from index.database import DATABASE, LARGE, SEAL, connect, facts, put, told, version_of
@@ -71,9 +74,39 @@ def _settled(folder: Path) -> bool:
     return not log.is_file() or log.stat().st_size == 0
 
 
+_HELD = 64
+_held: OrderedDict[tuple[int, int], int] = OrderedDict()
+"""Descriptors of databases that were hashed, by device and inode; the last ``_HELD`` stay open.
+
+To close any descriptor of a file gives up all locks that the process has on it (POSIX). Another process
+would then take itself for the only one and remove the log from under the readers of this one; see
+https://www.sqlite.org/howtocorrupt.html, 2.2.
+"""
+_holding = threading.Lock()
+
+
 def _sha256(folder: Path) -> str:
-    with (folder / DATABASE).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if os.name != "posix":
+        with (folder / DATABASE).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    opened, digest, at = _descriptor(folder / DATABASE), hashlib.sha256(), 0
+    while block := os.pread(opened, 2**20, at):
+        digest.update(block)
+        at += len(block)
+    return digest.hexdigest()
+
+
+def _descriptor(file: Path) -> int:
+    """Return an open descriptor of a file, the same each time."""
+    with _holding:
+        found = file.stat()
+        known = found.st_dev, found.st_ino
+        if known not in _held:
+            _held[known] = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        _held.move_to_end(known)
+        while len(_held) > _HELD:
+            os.close(_held.popitem(last=False)[1])
+        return _held[known]
 
 
 def _sealing(version: str, sha256: str) -> str:

@@ -358,6 +358,17 @@ def test_12_what_was_added_while_it_was_open_is_sealed_when_the_newest_is_opened
         answers(library)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="只有 POSIX 的锁会因关闭文件而失去")
+def test_12_hashing_a_library_gives_up_no_lock_of_its_readers(library: Path) -> None:
+    log = library / f"{DATABASE}-wal"
+    write = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE meta SET value = value'); c.commit(); c.close()"
+    with Library.open(library):
+        subprocess.run([sys.executable, "-c", write, str(library / DATABASE)], check=True)
+        assert log.is_file()  # the last to close it removes it
+    subprocess.run([sys.executable, "-c", write, str(library / DATABASE)], check=True)
+    assert not log.exists()
+
+
 def test_12_what_is_written_while_it_is_hashed_is_not_sealed(
     library: Path, tmp_path: Path, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
