@@ -90,7 +90,7 @@ def _sha256(folder: Path) -> str:
         with (folder / DATABASE).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     opened, digest, at = _descriptor(folder / DATABASE), hashlib.sha256(), 0
-    while block := os.pread(opened, 2**20, at):
+    while block := os.pread(opened, 2**20, at):  # threads share it, and would its place in the file
         digest.update(block)
         at += len(block)
     return digest.hexdigest()

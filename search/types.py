@@ -110,9 +110,7 @@ class Results(Sequence[Hit]):
         """What the asker must know before reading the hits; empty where they are evidence."""
         if self.found:
             return ""
-        if (
-            not self.hits
-        ):  # the filters leave none, or the library is empty: else some are the nearest
+        if not self.hits:  # by the filters, or of an empty library: else some are the nearest
             return "资料库里没有符合条件的段落，请放宽条件，或先添加报告。"
         return "报告中没有找到依据。以下段落仅供参考，不能作为依据。"
 

@@ -315,9 +315,8 @@ def test_a_library_is_opened_again_only_when_its_files_have_changed(
     monkeypatch.setattr(store, "newest", lambda folder: asked.append(folder) or newest(folder))
     with Library.open(library) as reader:
         assert reader.is_newest() and reader.is_newest() and len(asked) == 1
-        (
-            library / SEAL
-        ).unlink()  # as who writes does first: what he has written is not to be seen yet
+        # As who writes does first: what he has written may not be seen yet.
+        (library / SEAL).unlink()
         assert reader.is_newest() and reader.is_newest() and len(asked) == 3
         add(write(OTHER), library, encoder=fake)
         assert not reader.is_newest()
